@@ -1,1 +1,3 @@
-//! Being built.
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+mod model;

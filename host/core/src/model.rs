@@ -1,0 +1,13 @@
+//! Plain data: ids, records, descriptors and the types that keep a secret a secret. No input, no output, no clock.
+
+pub(crate) mod actor;
+pub(crate) mod authentication;
+pub(crate) mod connection;
+pub(crate) mod connector;
+pub(crate) mod descriptor;
+pub(crate) mod flow;
+pub(crate) mod id;
+pub(crate) mod origin;
+pub(crate) mod secret;
+pub(crate) mod template;
+pub(crate) mod verdict;

@@ -1,0 +1,81 @@
+//! Who asks.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// What an actor may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// See connections, without secrets.
+    ViewConnections,
+    /// Create, edit, reconnect, enable, delete.
+    ManageConnections,
+    /// Test and send.
+    UseConnections,
+    /// Register flows and their uses.
+    ManageFlows,
+    /// Install, upgrade, enable, feature, remove.
+    ManageConnectors,
+    /// Named credentials, users, permission sets.
+    ManageSetup,
+    /// Read the audit.
+    ViewAudit,
+}
+
+impl Permission {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ViewConnections,
+        Self::ManageConnections,
+        Self::UseConnections,
+        Self::ManageFlows,
+        Self::ManageConnectors,
+        Self::ManageSetup,
+        Self::ViewAudit,
+    ];
+
+    /// The name, as everywhere on the outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ViewConnections => "view-connections",
+            Self::ManageConnections => "manage-connections",
+            Self::UseConnections => "use-connections",
+            Self::ManageFlows => "manage-flows",
+            Self::ManageConnectors => "manage-connectors",
+            Self::ManageSetup => "manage-setup",
+            Self::ViewAudit => "view-audit",
+        }
+    }
+}
+
+/// Who asks: every public call of the host takes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    name: String,
+    permissions: BTreeSet<Permission>,
+}
+
+impl Actor {
+    /// Somebody with these permissions.
+    pub fn new(name: impl Into<String>, permissions: impl IntoIterator<Item = Permission>) -> Self {
+        Self { name: name.into(), permissions: permissions.into_iter().collect() }
+    }
+
+    /// Somebody who may do everything.
+    pub fn administrator(name: impl Into<String>) -> Self {
+        Self::new(name, Permission::ALL)
+    }
+
+    /// The name that owners and histories show.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this permission is held.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+}

@@ -1,0 +1,273 @@
+//! The plan that a connector's `authenticate` answers: what the host derives, obtains and attaches.
+//!
+//! Every text that may hold `{name}` is a template in the contract's sense; it is parsed by [`super::template`] and expanded
+//! only by the host.
+
+use serde::{Deserialize, Serialize};
+
+/// A name and a template for its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Header, query parameter, cookie, form field or JSON Pointer.
+    pub name: String,
+    /// The template.
+    pub value: String,
+}
+
+/// A user name and a password, both templates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basic {
+    /// Template of the user name.
+    pub username: String,
+    /// Template of the password.
+    pub password: String,
+}
+
+/// How an OAuth 1.0a request is signed (RFC 5849 section 3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Oauth1Signature {
+    /// RFC 5849.
+    HmacSha1,
+    /// The same with SHA-256.
+    HmacSha256,
+    /// The secrets themselves, over TLS.
+    Plaintext,
+}
+
+/// OAuth 1.0a (RFC 5849).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Oauth1 {
+    /// The signature method.
+    pub signature: Oauth1Signature,
+    /// Template.
+    pub consumer_key: String,
+    /// Template.
+    pub consumer_secret: String,
+    /// Template.
+    pub token: Option<String>,
+    /// Template.
+    pub token_secret: Option<String>,
+    /// Further `oauth_` parameters, `realm` among them.
+    pub parameters: Vec<Parameter>,
+}
+
+/// AWS Signature Version 4; every text is a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Sigv4 {
+    /// Such as `eu-central-1`.
+    pub region: String,
+    /// Such as `s3`.
+    pub service: String,
+    /// Template.
+    pub access_key_id: String,
+    /// Template.
+    pub secret_access_key: String,
+    /// Template.
+    pub session_token: Option<String>,
+}
+
+/// A client certificate for mutual TLS, both templates of PEM text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Certificate chain.
+    pub chain: String,
+    /// Private key.
+    pub key: String,
+}
+
+/// How a request proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// A request header.
+    Header(Parameter),
+    /// A query parameter.
+    Query(Parameter),
+    /// A cookie.
+    Cookie(Parameter),
+    /// Text before the path.
+    PathPrefix(String),
+    /// A form field, or a JSON Pointer into a JSON body.
+    Body(Parameter),
+    /// RFC 7617.
+    Basic(Basic),
+    /// RFC 7616.
+    Digest(Basic),
+    /// RFC 5849.
+    Oauth1(Oauth1),
+    /// AWS Signature Version 4.
+    AwsSigv4(Sigv4),
+    /// Mutual TLS.
+    ClientCertificate(Certificate),
+    /// Whatever the connector's `signer` answers.
+    Signed,
+}
+
+/// How a key's text stands for bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// The text's own bytes.
+    Text,
+    /// RFC 4648.
+    Base64,
+    /// RFC 4648 section 8.
+    Hex,
+}
+
+/// How a JWT is signed (RFC 7518 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// HMAC SHA-256.
+    Hs256,
+    /// RSASSA-PKCS1-v1_5 SHA-256.
+    Rs256,
+    /// RSASSA-PSS SHA-256.
+    Ps256,
+    /// ECDSA P-256 SHA-256.
+    Es256,
+}
+
+/// A token that the host signs (RFC 7519).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Jwt {
+    /// The signature algorithm.
+    pub algorithm: Algorithm,
+    /// Template of the key.
+    pub key: String,
+    /// How the key's text stands for bytes.
+    pub key_encoding: Encoding,
+    /// Template of a JSON object.
+    pub header: String,
+    /// Template of a JSON object.
+    pub claims: String,
+    /// `exp` minus `iat`.
+    pub lifetime_seconds: u32,
+}
+
+/// How a derived value is computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Derivation {
+    /// Standard base64 of a template.
+    Base64(String),
+    /// A signed token.
+    Jwt(Jwt),
+}
+
+/// A value that the host computes for templates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derived {
+    /// How templates name it.
+    pub name: String,
+    /// How it is computed.
+    pub value: Derivation,
+}
+
+/// Where a captured value stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A JSON Pointer into the body; the empty pointer is the body as text.
+    Body(String),
+    /// A header.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// A parameter of the callback.
+    Callback(String),
+}
+
+/// A value kept from an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// How templates name it.
+    pub name: String,
+    /// Where it stands.
+    pub source: Source,
+    /// Whether it is a setting that the connector reads; else it is secret.
+    pub visible: bool,
+}
+
+/// The body of a request that the host makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<Parameter>),
+    /// Template of JSON text.
+    Json(String),
+    /// Content type, then template.
+    Text(String, String),
+}
+
+/// A request that the host makes to obtain a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// HTTP method.
+    pub method: String,
+    /// Template.
+    pub url: String,
+    /// How it authenticates.
+    pub placements: Vec<Placement>,
+    /// What it carries.
+    pub body: Body,
+    /// What is kept of the answer.
+    pub captures: Vec<Capture>,
+}
+
+/// Where a person agrees in a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorization {
+    /// Template.
+    pub url: String,
+    /// Whether a PKCE challenge is sent (RFC 7636).
+    pub pkce: bool,
+    /// Parameters that add, replace or remove.
+    pub parameters: Vec<Parameter>,
+    /// What is kept of the callback.
+    pub captures: Vec<Capture>,
+}
+
+/// How a credential is obtained. All empty: the fields are the credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Grant {
+    /// Before the browser.
+    pub prepare: Vec<Request>,
+    /// In the browser.
+    pub authorization: Option<Authorization>,
+    /// For the token.
+    pub token: Vec<Request>,
+    /// For the next token.
+    pub refresh: Vec<Request>,
+    /// At the end.
+    pub revocation: Vec<Request>,
+    /// Where no answer tells when the credential expires.
+    pub lifetime_seconds: Option<u32>,
+}
+
+impl Grant {
+    /// Whether the fields are the credential.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The whole answer of `authenticate`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    /// Computed values.
+    pub derived: Vec<Derived>,
+    /// How the credential is obtained.
+    pub grant: Grant,
+    /// Where it goes in a request.
+    pub placements: Vec<Placement>,
+}

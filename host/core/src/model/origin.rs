@@ -1,0 +1,139 @@
+//! Scheme, host and port: the unit in which requests are allowed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// An http or https origin in the form that `url` normalises to, which is also the form that is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+/// Why a text is not an origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// Not a URL at all.
+    #[error("is not a URL: {0}")]
+    NotAUrl(#[from] url::ParseError),
+    /// Neither http nor https.
+    #[error("must begin with https:// or http://, not {scheme}:")]
+    Scheme {
+        /// The scheme it has.
+        scheme: String,
+    },
+    /// `user@`, a path, a query or a fragment.
+    #[error("must be only scheme, domain and port, without {part}")]
+    Extra {
+        /// What it has too much.
+        part: &'static str,
+    },
+}
+
+impl Origin {
+    /// The origin of a URL that is dialled; `None` where it is neither http nor https or has no host.
+    pub fn of(url: &Url) -> Option<Self> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let host = url.host_str()?.trim_end_matches('.').to_owned();
+        if host.is_empty() {
+            return None;
+        }
+        Some(Self { scheme: url.scheme().to_owned(), host, port: url.port_or_known_default()? })
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Lower-case, in punycode where it is a name; IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that is dialled.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let url = Url::parse(text)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(OriginError::Scheme { scheme: url.scheme().chars().take(20).collect() });
+        }
+        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+            return Err(OriginError::Extra { part: "user information" });
+        }
+        if url.query().is_some() {
+            return Err(OriginError::Extra { part: "a query" });
+        }
+        if url.fragment().is_some() {
+            return Err(OriginError::Extra { part: "a fragment" });
+        }
+        if url.path() != "/" {
+            return Err(OriginError::Extra { part: "a path" });
+        }
+        Self::of(&url).ok_or(OriginError::NotAUrl(url::ParseError::EmptyHost))
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = OriginError;
+    fn try_from(text: String) -> Result<Self, OriginError> {
+        text.parse()
+    }
+}
+
+impl From<Origin> for String {
+    fn from(origin: Origin) -> String {
+        origin.to_string()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}", self.scheme, self.host)?;
+        match (self.scheme.as_str(), self.port) {
+            ("http", 80) | ("https", 443) => Ok(()),
+            (_, port) => write!(formatter, ":{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_origin_are_one_origin() {
+        for text in ["https://Example.com", "https://example.com:443/", "https://example.com."] {
+            assert_eq!(text.parse::<Origin>().unwrap().to_string(), "https://example.com");
+        }
+        assert_eq!("http://0x7f.1".parse::<Origin>().unwrap().to_string(), "http://127.0.0.1");
+    }
+
+    #[test]
+    fn whatever_is_more_than_an_origin_is_refused() {
+        for (text, part) in [
+            ("https://a@example.com", "user information"),
+            ("https://@example.com", "user information"),
+            ("https://example.com/x", "a path"),
+            ("https://example.com?x", "a query"),
+            ("https://example.com#x", "a fragment"),
+        ] {
+            assert_eq!(text.parse::<Origin>(), Err(OriginError::Extra { part }), "{text}");
+        }
+        assert_eq!("ftp://example.com".parse::<Origin>(), Err(OriginError::Scheme { scheme: "ftp".into() }));
+    }
+}
