@@ -1,3 +1,22 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod config;
+mod host;
 mod model;
+
+pub use host::{Body, Host};
+pub use model::actor::{Actor, Permission};
+pub use model::connection::{Change, ChangeKind, Status, Visibility};
+pub use model::connector::{ConnectorRef, Installed, Surface};
+pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
+pub use model::error::{Error, FieldProblem, User};
+pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
+pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
+pub use model::origin::{Origin, OriginError};
+pub use model::secret::Secret;
+pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
+pub use model::view::{
+    Alert, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
+    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
+    Upgrade, UpgradeReport, UpgradeRow,
+};
