@@ -1,1 +1,3 @@
-//! Being built.
+//! What people see of Turnbuckle, end to end, in one binary.
+
+mod tidy;
