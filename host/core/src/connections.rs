@@ -5,6 +5,9 @@ mod form;
 mod probe;
 mod send;
 
+pub(crate) use change::find_visible;
+pub use send::Body;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

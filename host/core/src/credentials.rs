@@ -64,17 +64,21 @@ impl Credentials {
 
     /// What calls of this connection may reach, with its secrets ready to be attached.
     pub(crate) fn permit(&self, connection: &Connection, origins: &[String]) -> Result<Arc<Permit>, Error> {
-        let mut kept = self.permits.lock().expect("no holder of this lock panics");
-        if let Some((version, permit)) = kept.get(&connection.id)
-            && *version == connection.version
-        {
-            return Ok(permit.clone());
+        if let Some(permit) = self.kept(connection) {
+            return Ok(permit);
         }
         let secrets = self.unseal(connection.id, &connection.secrets)?;
         let plan = &connection.authentication;
         let permit = Arc::new(resolve(connection.id, origins, plan, &connection.settings, &secrets)?);
+        let mut kept = self.permits.lock().expect("no holder of this lock panics");
         kept.put(connection.id, (connection.version, permit.clone()));
         Ok(permit)
+    }
+
+    /// The permit of this very version, where it was made before.
+    pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Permit>> {
+        let mut kept = self.permits.lock().expect("no holder of this lock panics");
+        kept.get(&connection.id).filter(|(version, _)| *version == connection.version).map(|(_, permit)| permit.clone())
     }
 
     /// Forgets what was opened for a connection that is gone.
