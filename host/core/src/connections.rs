@@ -4,6 +4,7 @@ mod change;
 mod form;
 mod probe;
 mod send;
+mod upgrade;
 
 pub(crate) use change::find_visible;
 pub use send::Body;
@@ -38,9 +39,9 @@ const LONGEST_PAGE: usize = 200;
 
 type Running = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
 
-/// Everything about connections. Cloning is cheap.
+/// What connections are made of.
 #[derive(Clone)]
-pub(crate) struct Connections {
+pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) catalog: Catalog,
     pub(crate) credentials: Credentials,
@@ -49,8 +50,21 @@ pub(crate) struct Connections {
     pub(crate) outside: Outside,
     pub(crate) limits: egress::Limits,
     pub(crate) test_wall: Duration,
+}
+
+/// Everything about connections. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    parts: Parts,
     /// Tests under way: whoever asks for the same one waits for it.
     running: Arc<Mutex<HashMap<(ConnectionId, u64), Running>>>,
+}
+
+impl std::ops::Deref for Connections {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl std::fmt::Debug for Connections {
@@ -60,17 +74,8 @@ impl std::fmt::Debug for Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(
-        store: Store,
-        catalog: Catalog,
-        credentials: Credentials,
-        runtime: Runtime,
-        egress: Egress,
-        outside: Outside,
-        limits: egress::Limits,
-        test_wall: Duration,
-    ) -> Self {
-        Self { store, catalog, credentials, runtime, egress, outside, limits, test_wall, running: Arc::default() }
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, running: Arc::default() }
     }
 
     /// The connection of this id or name, where the actor may know of it.

@@ -1,5 +1,6 @@
 //! What a connection proves itself with: kept sealed, opened only to be attached.
 
+pub(crate) mod rotation;
 pub(crate) mod vault;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use crate::model::error::Error;
 use crate::model::id::ConnectionId;
 use crate::model::secret::{Sealed, Secret};
 use vault::{Place, Vault, VaultError};
+
+/// Where the store keeps what the master key is recognised by.
+pub(crate) const CHECK: &str = "master-key-check";
 
 /// Permits are kept for connections in use, so that a request costs neither a decryption nor a new scanner.
 const KEPT_PERMITS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");

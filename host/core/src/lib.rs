@@ -1,11 +1,29 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
-pub mod config;
-mod credentials;
 mod host;
+
+pub mod config;
+mod flows;
+
+mod connections;
+
+mod credentials;
+
+mod catalog;
+
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the home of the sandbox, and of its clock")]
+mod runtime;
+
+#[expect(clippy::disallowed_types, reason = "the only way out")]
+mod egress;
+
+#[expect(clippy::disallowed_types, reason = "the home of the database")]
+mod store;
+
 mod model;
 
-pub use host::{Body, Host};
+pub use connections::Body;
+pub use host::{Builder, Host};
 pub use model::actor::{Actor, Permission};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
@@ -19,6 +37,7 @@ pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
     Alert, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
-    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
-    Upgrade, UpgradeReport, UpgradeRow,
+    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation, Upgrade,
+    UpgradeReport, UpgradeRow,
 };
+pub use runtime::{Compiler, compile_worker};

@@ -22,6 +22,7 @@ use crate::model::secret::{Sealed, Secret};
 
 const NONCE: usize = 24;
 const KEY: usize = 32;
+const CHECK_PLACE: Place<'static> = Place { table: "meta", record: "master-key", field: "check" };
 
 /// Where a sealed value stands.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +169,29 @@ impl Vault {
             return Err(error);
         }
         Ok(true)
+    }
+
+    /// A key for another purpose.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; KEY] {
+        let keys = self.keys.read().expect("no holder of this lock panics");
+        let mut digest = Sha256::new();
+        digest.update(b"turnbuckle derived key\0");
+        digest.update(purpose.as_bytes());
+        digest.update(b"\0");
+        if let Some(key) = keys.last() {
+            digest.update(*key.bytes);
+        }
+        digest.finalize().into()
+    }
+
+    /// Something to recognise the key by.
+    pub(crate) fn check_value(&self) -> Sealed {
+        self.seal(CHECK_PLACE, &Secret::new("turnbuckle"))
+    }
+
+    /// Whether what was sealed to recognise the key opens.
+    pub(crate) fn check(&self, sealed: &Sealed) -> Result<(), VaultError> {
+        self.unseal(CHECK_PLACE, sealed).map(drop)
     }
 
     /// How many keys it holds; more than one while a rotation is under way.
