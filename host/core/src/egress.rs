@@ -19,6 +19,7 @@ mod digest;
 mod error;
 mod expand;
 mod permit;
+mod plan;
 mod policy;
 mod redact;
 
@@ -35,15 +36,16 @@ use tokio::time::Instant;
 use url::Url;
 
 pub(crate) use self::allow::{AllowEntry, AllowEntryError, AllowList};
+use self::body::{Receiving, Scanned, Upload, Watch};
+use self::call::Entry;
 pub(crate) use self::call::{Call, Limits, Timeouts};
+use self::client::Clients;
 pub(crate) use self::client::{Resolver, Resolving};
+use self::decode::Decoded;
 pub(crate) use self::error::{Denied, EgressError, EgressSetupError, PermitError, Phase, Rule};
 pub(crate) use self::expand::{Values, expand_origins};
 pub(crate) use self::permit::Permit;
-use self::body::{Receiving, Scanned, Upload, Watch};
-use self::call::Entry;
-use self::client::Clients;
-use self::decode::Decoded;
+pub(crate) use self::plan::{PlanFault, PlanProblem, check_plan};
 use self::policy::{Route, Rules};
 use self::redact::Redactor;
 use crate::model::origin::Origin;
@@ -195,7 +197,9 @@ impl Sending<'_> {
             let mut headers = headers.clone();
             match credentials.authorization(session, method.as_str(), &target) {
                 Some(value) => headers.insert(header::AUTHORIZATION, value),
-                None => return Err(EgressError::Attach { problem: "the server's digest challenge cannot be answered" }),
+                None => {
+                    return Err(EgressError::Attach { problem: "the server's digest challenge cannot be answered" });
+                }
             };
             Ok(headers)
         };
@@ -303,7 +307,10 @@ impl Sending<'_> {
         let codings = match decode::codings(&parts.headers) {
             Some(codings) if coded => codings,
             None if coded => {
-                return Err(EgressError::Response { origin: origin.to_string(), problem: "has an unknown content-encoding" });
+                return Err(EgressError::Response {
+                    origin: origin.to_string(),
+                    problem: "has an unknown content-encoding",
+                });
             }
             Some(_) | None => Vec::new(),
         };
@@ -369,7 +376,8 @@ fn trailers(headers: HeaderMap, redactor: Option<&Redactor>, entry: &Entry) -> H
         if policy::hop_by_hop(&name) || named.iter().any(|dropped| dropped == name.as_str()) {
             continue;
         }
-        let Some(redactor) = redactor.filter(|redactor| redactor.finds(value.as_bytes()) || redactor.finds(name.as_str().as_bytes()))
+        let Some(redactor) =
+            redactor.filter(|redactor| redactor.finds(value.as_bytes()) || redactor.finds(name.as_str().as_bytes()))
         else {
             shown.append(name, value);
             continue;
@@ -388,7 +396,12 @@ fn trailers(headers: HeaderMap, redactor: Option<&Redactor>, entry: &Entry) -> H
 /// Takes the guest's `content-length` out: the host writes the true one.
 fn declared_length(headers: &mut HeaderMap) -> Result<Option<u64>, EgressError> {
     let Some(value) = headers.remove(header::CONTENT_LENGTH) else { return Ok(None) };
-    match value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())).and_then(|text| text.parse().ok()) {
+    match value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+    {
         Some(length) => Ok(Some(length)),
         None => Err(EgressError::RequestBody { problem: "has a content-length that is no number" }),
     }

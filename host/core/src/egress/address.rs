@@ -78,7 +78,11 @@ fn public_v6(address: Ipv6Addr) -> Result<(), NotPublic> {
     if let Some(embedded) = translated(address) {
         // Whoever translates is not this machine, and what it reaches is not for this table to know; the words say what is
         // inside, so that an operator who lives behind NAT64 knows what to open.
-        return Err(NotPublic(if public_v4(embedded).is_ok() { "translated to IPv4" } else { "translated to private IPv4" }));
+        return Err(NotPublic(if public_v4(embedded).is_ok() {
+            "translated to IPv4"
+        } else {
+            "translated to private IPv4"
+        }));
     }
     if address.is_loopback() {
         return Err(NotPublic("loopback"));
@@ -134,10 +138,27 @@ mod tests {
 
     #[test]
     fn the_public_internet_is_open() {
-        for text in ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
-            "198.17.255.255", "198.20.0.0", "223.255.255.255", "168.63.129.15", "2606:4700::1111", "2a00:1450:4001::8a",
-            "2001:200::1", "2001:4860:4860::8888", "2400::1", "3ffe::1", "::ffff:8.8.8.8", "2606:4700::200:5efe:808:808"]
-        {
+        for text in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "168.63.129.15",
+            "2606:4700::1111",
+            "2a00:1450:4001::8a",
+            "2001:200::1",
+            "2001:4860:4860::8888",
+            "2400::1",
+            "3ffe::1",
+            "::ffff:8.8.8.8",
+            "2606:4700::200:5efe:808:808",
+        ] {
             assert_eq!(reason(text), None, "{text}");
         }
     }

@@ -94,7 +94,9 @@ mod tests {
     fn an_origin_opens_itself_and_nothing_beside_it() {
         let list = list(&["http://127.0.0.1:5000"]);
         assert!(list.origin(&"http://127.0.0.1:5000".parse().unwrap()));
-        for other in ["https://127.0.0.1:5000", "http://127.0.0.1:5001", "http://127.0.0.2:5000", "http://localhost:5000"] {
+        for other in
+            ["https://127.0.0.1:5000", "http://127.0.0.1:5001", "http://127.0.0.2:5000", "http://localhost:5000"]
+        {
             assert!(!list.origin(&other.parse().unwrap()), "{other}");
         }
         assert!(!list.address("127.0.0.1".parse().unwrap()));
@@ -114,8 +116,14 @@ mod tests {
     #[test]
     fn a_bad_entry_is_named() {
         for (entry, words) in [
-            ("10.1.0.0/33", "`10.1.0.0/33` is neither an origin such as http://127.0.0.1:5000 nor a network such as 10.1.0.0/16"),
-            ("localhost", "`localhost` is neither an origin such as http://127.0.0.1:5000 nor a network such as 10.1.0.0/16"),
+            (
+                "10.1.0.0/33",
+                "`10.1.0.0/33` is neither an origin such as http://127.0.0.1:5000 nor a network such as 10.1.0.0/16",
+            ),
+            (
+                "localhost",
+                "`localhost` is neither an origin such as http://127.0.0.1:5000 nor a network such as 10.1.0.0/16",
+            ),
             ("http://a/b", "`http://a/b` must be only scheme, domain and port, without a path"),
             ("ftp://a", "`ftp://a` must begin with https:// or http://, not ftp:"),
         ] {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::Value as Json;
 use url::Url;
@@ -114,7 +114,8 @@ impl Attachments {
                 Ok(())
             }
             Placement::Body(Parameter { name, value }) => {
-                let target = if name.starts_with('/') { Target::Pointer(name.clone()) } else { Target::Form(name.clone()) };
+                let target =
+                    if name.starts_with('/') { Target::Pointer(name.clone()) } else { Target::Form(name.clone()) };
                 let value = expand::whole(value, values, &format!("the body field `{name}`"))?;
                 self.body.extend(value.map(|value| (target, value)));
                 Ok(())
@@ -164,7 +165,8 @@ impl Attachments {
         self.owned.cookies.push(name.clone());
         if let Some(expanded) = expand::whole(value, values, &place)? {
             if !expanded.text.bytes().all(cookie_octet) {
-                let problem = "a cookie holds no spaces, quotes, commas, semicolons, backslashes and control characters";
+                let problem =
+                    "a cookie holds no spaces, quotes, commas, semicolons, backslashes and control characters";
                 return Err(PermitError::Value { name: first_name(value), place, problem });
             }
             self.cookies.push((name.clone(), expanded));
@@ -301,7 +303,9 @@ impl Attachments {
         for (target, value) in &self.body {
             let (Target::Form(name) | Target::Pointer(name)) = target;
             if url::form_urlencoded::parse(body).any(|(written, _)| written == name.as_str()) {
-                return Err(EgressError::Attach { problem: "the request writes a form field that is the credential's" });
+                return Err(EgressError::Attach {
+                    problem: "the request writes a form field that is the credential's",
+                });
             }
             if !form.is_empty() {
                 form.push(b'&');

@@ -74,7 +74,14 @@ impl Upload {
         }
         let first = (!buffer.is_empty()).then(|| buffer.freeze());
         let left = limit;
-        Ok(Self::Streaming(Sending { first, rest: SyncWrapper::new(body), left, length, limit, entry: Arc::clone(entry) }))
+        Ok(Self::Streaming(Sending {
+            first,
+            rest: SyncWrapper::new(body),
+            left,
+            length,
+            limit,
+            entry: Arc::clone(entry),
+        }))
     }
 }
 
@@ -269,7 +276,8 @@ impl<B: HttpBody<Data = Bytes, Error = EgressError> + Unpin> HttpBody for Scanne
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => stream.push(data),
                     Err(frame) => {
-                        me.trailers = frame.into_trailers().ok().map(|map| trailers(map, Some(&me.redactor), &me.entry));
+                        me.trailers =
+                            frame.into_trailers().ok().map(|map| trailers(map, Some(&me.redactor), &me.entry));
                         continue;
                     }
                 },

@@ -130,7 +130,10 @@ pub(super) fn tls(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, EgressSetupEr
     Ok(config)
 }
 
-fn verifying(roots: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<ClientConfig, rustls::Error> {
+fn verifying(
+    roots: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ClientConfig, rustls::Error> {
     let bare = roots.is_empty();
     let builder = ClientConfig::builder_with_provider(Arc::clone(provider)).with_safe_default_protocol_versions()?;
     match rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(provider)) {

@@ -131,7 +131,10 @@ impl HttpBody for Decoded {
                     return me.fail(EgressError::Budget { limit: "bytes of an answer's body", value: me.limit });
                 }
                 if me.total > JUDGED_FROM && me.total / RATIO > wire {
-                    return me.fail(EgressError::Budget { limit: "an answer's size over its compressed size", value: RATIO });
+                    return me.fail(EgressError::Budget {
+                        limit: "an answer's size over its compressed size",
+                        value: RATIO,
+                    });
                 }
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }

@@ -238,7 +238,10 @@ fn origin(text: &str, values: &Values) -> Result<Option<Origin>, PermitError> {
             Some(Value::Secret(_)) => return Err(refuse(name, "a secret never stands in an origin")),
             Some(Value::Choice(value)) => whole.push_str(value),
             Some(Value::Url(value) | Value::Text(value)) if template.parts().len() == 1 => {
-                return value.parse().map(Some).map_err(|problem| unusable(format!("stands for `{value}`, which {problem}")));
+                return value
+                    .parse()
+                    .map(Some)
+                    .map_err(|problem| unusable(format!("stands for `{value}`, which {problem}")));
             }
             Some(Value::Url(_)) => return Err(refuse(name, "a URL stands only alone, as the whole origin")),
             Some(Value::Text(value)) => {
@@ -254,7 +257,10 @@ fn origin(text: &str, values: &Values) -> Result<Option<Origin>, PermitError> {
                     return Err(refuse(name, "the scheme is the connector's to choose"));
                 }
                 if !host_label(value) {
-                    return Err(refuse(name, "it must be one part of a domain name: letters, digits and inner hyphens"));
+                    return Err(refuse(
+                        name,
+                        "it must be one part of a domain name: letters, digits and inner hyphens",
+                    ));
                 }
                 whole.push_str(value);
                 own = whole.len();
@@ -277,7 +283,9 @@ fn owns_registrable_part(own: &str, host: &str) -> bool {
     // The connector may have written it in its own script; the one parser makes both comparable.
     let Ok(own) = url::Url::parse(&format!("https://x{own}")) else { return false };
     let own = own.domain().map(|name| name.trim_end_matches('.'));
-    registrable(host).zip(own).is_some_and(|(part, own)| own.strip_suffix(part).is_some_and(|before| before.ends_with('.')))
+    registrable(host)
+        .zip(own)
+        .is_some_and(|(part, own)| own.strip_suffix(part).is_some_and(|before| before.ends_with('.')))
 }
 
 /// The part of a name that someone registered with a registry. Domains that let others register below them, such as

@@ -6,8 +6,8 @@
 
 use std::net::IpAddr;
 
-use http::header::{self, HeaderMap, HeaderName};
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName};
 use url::{Host, Url};
 
 use super::address;
@@ -69,7 +69,8 @@ pub(super) fn parse(uri: &http::Uri) -> Result<Url, Denied> {
 
 /// Judges a request as the guest wrote it, before anything is attached.
 pub(super) fn decide(rules: &Rules<'_>, method: &Method, url: &Url, headers: &HeaderMap) -> Result<Route, Denied> {
-    let origin = Origin::of(url).ok_or_else(|| Denied::new(Rule::Url, "a URL without host", "there is no host to dial"))?;
+    let origin =
+        Origin::of(url).ok_or_else(|| Denied::new(Rule::Url, "a URL without host", "there is no host to dial"))?;
     if !permitted_method(method) {
         let detail = "only GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS and WebDAV's safe methods are sent";
         return Err(Denied::new(Rule::Method, &origin, detail));
@@ -124,14 +125,14 @@ pub(super) fn check_resolved(
     addresses: impl IntoIterator<Item = IpAddr>,
 ) -> Result<(), Denied> {
     for address in addresses {
-        let refused = |detail: String| {
-            Err(Denied::new(Rule::Address, name, detail).opened_by(std::net::IpAddr::to_canonical(&address)))
-        };
+        let refused = |detail: String| Err(Denied::new(Rule::Address, name, detail).opened_by(address.to_canonical()));
         match reach {
             Reach::Opened => {}
             _ if allow.address(address) => {}
             Reach::Networks => {
-                return refused(format!("plain http leaves only to networks that the operator opened, and {address} is in none"));
+                return refused(format!(
+                    "plain http leaves only to networks that the operator opened, and {address} is in none"
+                ));
             }
             Reach::Public => {
                 if let Err(problem) = address::public(address) {
@@ -155,7 +156,7 @@ fn outside(origins: &[Origin]) -> String {
 }
 
 /// TRACE echoes what was attached, CONNECT opens a tunnel that nothing looks into.
-fn permitted_method(method: &Method) -> bool {
+pub(super) fn permitted_method(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS")
         // RFC 4918, RFC 3253, RFC 5323 and RFC 10008: plain requests with another verb.
         || matches!(method.as_str(), "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "REPORT" | "SEARCH" | "QUERY")

@@ -131,7 +131,9 @@ impl Patterns {
     /// length where there is none.
     fn undecided(&self, text: &[u8], from: usize, to: usize) -> usize {
         let first = from.max((text.len() + 1).saturating_sub(self.longest));
-        (first..to).find(|&at| self.begins[usize::from(text[at])] && self.begins_longer(&text[at..])).unwrap_or(text.len())
+        (first..to)
+            .find(|&at| self.begins[usize::from(text[at])] && self.begins_longer(&text[at..]))
+            .unwrap_or(text.len())
     }
 
     fn begins_longer(&self, text: &[u8]) -> bool {
@@ -181,7 +183,8 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
 fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
     // What encoders leave as it is, besides letters and digits: RFC 3986's unreserved; forms (WHATWG); `encodeURIComponent`;
     // path segments; paths; `encodeURI`.
-    for kept in ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),"] {
+    for kept in ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),"]
+    {
         for upper in [true, false] {
             for plus in [true, false] {
                 let mut form = Vec::with_capacity(secret.len() * 3);
