@@ -19,7 +19,7 @@ use crate::model::view::{CheckReport, ConnectorFilter, ConnectorKey, ConnectorVi
 use crate::runtime::{CallError, Runtime};
 use crate::store::{Reader, Store};
 
-pub(crate) use upgrade::{Differences, differences};
+pub(crate) use upgrade::differences;
 
 /// The catalog: records in the store, components beside it, compiled code with the runtime.
 #[derive(Debug, Clone)]
@@ -47,7 +47,9 @@ impl Catalog {
         let judged = self.judge(&component).await?;
         let path = self.component_path(&judged.digest);
         let bytes = component.clone();
-        tokio::task::spawn_blocking(move || keep(&path, &bytes)).await.map_err(|error| Error::internal("keeping the component")(Box::new(error)))??;
+        tokio::task::spawn_blocking(move || keep(&path, &bytes))
+            .await
+            .map_err(|error| Error::internal("keeping the component")(Box::new(error)))??;
         let installed = Installed {
             reference: ConnectorRef { name: judged.name, version: judged.version, digest: judged.digest },
             descriptor: judged.descriptor,
@@ -61,10 +63,16 @@ impl Catalog {
         self.store
             .write(move |writer| {
                 let others = writer.connector_versions(&installed.reference.name)?;
-                if let Some(there) = others.iter().find(|other| other.reference.version == installed.reference.version) {
+                if let Some(there) = others.iter().find(|other| other.reference.version == installed.reference.version)
+                {
                     if there.reference.digest == installed.reference.digest {
                         let asks_for = there.descriptor.origins.clone();
-                        return Ok(InstallReport { connector: there.clone(), new: false, asks_for, widened: Vec::new() });
+                        return Ok(InstallReport {
+                            connector: there.clone(),
+                            new: false,
+                            asks_for,
+                            widened: Vec::new(),
+                        });
                     }
                     return Err(taken(there));
                 }
@@ -72,9 +80,9 @@ impl Catalog {
                 // What stands under "Get started" stays there with its next version.
                 installed.featured = others.iter().any(|other| other.featured);
                 let older = others.iter().filter(|other| other.reference.version < installed.reference.version);
-                let widened = older.max_by(|a, b| a.reference.version.cmp(&b.reference.version)).map_or_else(Vec::new, |older| {
-                    differences(&older.descriptor, &installed.descriptor).origins_added
-                });
+                let widened = older
+                    .max_by(|a, b| a.reference.version.cmp(&b.reference.version))
+                    .map_or_else(Vec::new, |older| differences(&older.descriptor, &installed.descriptor).origins_added);
                 writer.put_connector(&installed)?;
                 let asks_for = installed.descriptor.origins.clone();
                 Ok(InstallReport { connector: installed, new: true, asks_for, widened })
@@ -94,7 +102,8 @@ impl Catalog {
 
     /// All that is asked of a component before it is trusted with anything, cheapest question first.
     async fn judge(&self, component: &Bytes) -> Result<Judged, Error> {
-        let surface = self.runtime.inspect(component).map_err(|refused| Error::field("component", refused.to_string()))?;
+        let surface =
+            self.runtime.inspect(component).map_err(|refused| Error::field("component", refused.to_string()))?;
         let digest = Digest::of(component);
         self.runtime.compile(component, &digest).await.map_err(Error::from)?;
         let described = self.runtime.describe(&digest).await.map_err(|error| match error {
@@ -131,7 +140,10 @@ impl Catalog {
         if Digest::of(&bytes) != reference.digest {
             return Err(Error::Data {
                 rule: "component-damaged",
-                message: format!("the component of connector `{name}` in {} is not the one that was installed", path.display()),
+                message: format!(
+                    "the component of connector `{name}` in {} is not the one that was installed",
+                    path.display()
+                ),
                 hint: Some(format!("install `{name}` {} again", reference.version)),
                 source: None,
             });
@@ -150,7 +162,11 @@ impl Catalog {
                     }
                     _ => {
                         let connections = reader.count_connections_of(&version.reference.name)?;
-                        views.push(ConnectorView { versions: vec![version.reference.version.clone()], connections, installed: version });
+                        views.push(ConnectorView {
+                            versions: vec![version.reference.version.clone()],
+                            connections,
+                            installed: version,
+                        });
                     }
                 }
             }
@@ -160,11 +176,12 @@ impl Catalog {
     }
 
     pub(crate) fn view(&self, key: &ConnectorKey) -> Result<ConnectorView, Error> {
-        let (versions, connections) = self.store.read(|reader| {
-            Ok((reader.connector_versions(&key.name)?, reader.count_connections_of(&key.name)?))
-        })?;
+        let (versions, connections) = self
+            .store
+            .read(|reader| Ok((reader.connector_versions(&key.name)?, reader.count_connections_of(&key.name)?)))?;
         let names: Vec<_> = versions.iter().map(|version| version.reference.version.clone()).collect();
-        let wanted = |installed: &Installed| key.version.as_ref().is_none_or(|version| *version == installed.reference.version);
+        let wanted =
+            |installed: &Installed| key.version.as_ref().is_none_or(|version| *version == installed.reference.version);
         let installed = versions.into_iter().find(wanted).ok_or_else(|| missing(key))?;
         Ok(ConnectorView { installed, versions: names, connections })
     }

@@ -212,7 +212,8 @@ fn unknown_keys(table: &Table, above: &str, problems: &mut Vec<FieldProblem>) {
             Value::Table(inner) if KEYS.iter().any(|(known, _)| known.starts_with(&section)) => {
                 unknown_keys(inner, &path, problems);
             }
-            _ => problems.push(FieldProblem::new(&path, unknown(&path, KEYS.iter().map(|(known, _)| (*known).to_owned())))),
+            _ => problems
+                .push(FieldProblem::new(&path, unknown(&path, KEYS.iter().map(|(known, _)| (*known).to_owned())))),
         }
     }
 }
@@ -220,7 +221,8 @@ fn unknown_keys(table: &Table, above: &str, problems: &mut Vec<FieldProblem>) {
 fn set_from_environment(table: &mut Table, name: &str, value: &str, problems: &mut Vec<FieldProblem>) {
     let variable = |key: &str| format!("TURNBUCKLE_{}", key.replace(['.', '-'], "_").to_uppercase());
     let Some((key, kind)) = KEYS.iter().find(|(key, _)| variable(key) == name) else {
-        let known = KEYS.iter().map(|(key, _)| variable(key)).chain(OTHER_VARIABLES.iter().map(|name| (*name).to_owned()));
+        let known =
+            KEYS.iter().map(|(key, _)| variable(key)).chain(OTHER_VARIABLES.iter().map(|name| (*name).to_owned()));
         problems.push(FieldProblem::new(name, unknown(name, known)));
         return;
     };

@@ -9,9 +9,11 @@ mod upgrade;
 pub(crate) use change::find_visible;
 pub use send::Body;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
@@ -92,9 +94,9 @@ impl Connections {
 
     /// Where its requests may go, for people; empty where its settings do not resolve.
     fn origins(&self, connection: &Connection) -> Vec<String> {
-        let values = crate::credentials::values(&connection.settings, &std::collections::BTreeMap::new());
-        let templates = self.installed(connection).map(|installed| installed.descriptor.origins).unwrap_or_default();
-        let origins = egress::expand_origins(&templates, &values).unwrap_or_default();
+        let Ok(installed) = self.installed(connection) else { return Vec::new() };
+        let values = crate::credentials::values(&installed.descriptor, &connection.settings, &BTreeMap::new());
+        let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
         origins.iter().map(ToString::to_string).collect()
     }
 
@@ -127,14 +129,21 @@ impl Connections {
         Ok(Page { items, next: page.next })
     }
 
-    pub(crate) fn history(&self, connection: &Connection, cursor: Option<&str>, limit: Option<usize>) -> Result<Page<Change>, Error> {
+    pub(crate) fn history(
+        &self,
+        connection: &Connection,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page<Change>, Error> {
         let before = match cursor {
-            Some(text) => Some(text.parse().map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list"))?),
+            Some(text) => {
+                Some(text.parse().map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list"))?)
+            }
             None => None,
         };
         let limit = limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE);
         let page = self.store.read(|reader| reader.history(connection.id, before, limit))?;
-        Ok(Page { items: page.items, next: page.next })
+        Ok(page)
     }
 
     /// The rows of "Flows using connection".
@@ -213,7 +222,7 @@ impl Connections {
     async fn probe(&self, connection: &Connection) -> Result<Probed, Error> {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
-        let permit = self.credentials.permit(connection, &installed.descriptor.origins)?;
+        let permit = self.credentials.permit(connection, &installed.descriptor)?;
         let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + self.test_wall));
         let now = || self.outside.now();
         Ok(probe::probe(&self.runtime, connection, permit, call, now).await)
@@ -252,7 +261,7 @@ impl Connections {
         &self,
         installed: &Installed,
         protocol: &Protocol,
-        settings: &std::collections::BTreeMap<String, String>,
+        settings: &BTreeMap<String, String>,
     ) -> Result<Authentication, Error> {
         self.catalog.prepare(&installed.reference).await?;
         let guest = GuestConnection {
@@ -279,8 +288,10 @@ impl Connections {
 
 /// Names of the fields that are not secret, and of those that are.
 fn names(descriptor: &Descriptor, protocol: &Protocol) -> (Vec<String>, Vec<String>) {
-    let (secret, public): (Vec<_>, Vec<_>) = descriptor.fields(protocol).partition(|field| field.kind == FieldKind::Secret);
-    let names = |fields: Vec<&crate::model::descriptor::Field>| fields.into_iter().map(|field| field.name.clone()).collect();
+    let (secret, public): (Vec<_>, Vec<_>) =
+        descriptor.fields(protocol).partition(|field| field.kind == FieldKind::Secret);
+    let names =
+        |fields: Vec<&crate::model::descriptor::Field>| fields.into_iter().map(|field| field.name.clone()).collect();
     (names(public), names(secret))
 }
 

@@ -12,6 +12,7 @@ use lru::LruCache;
 use crate::egress::{Permit, PermitError, Values};
 use crate::model::authentication::Authentication;
 use crate::model::connection::Connection;
+use crate::model::descriptor::{Descriptor, FieldKind};
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
 use crate::model::secret::{Sealed, Secret};
@@ -45,7 +46,11 @@ impl Credentials {
         &self.vault
     }
 
-    pub(crate) fn seal(&self, connection: ConnectionId, secrets: &BTreeMap<String, Secret>) -> BTreeMap<String, Sealed> {
+    pub(crate) fn seal(
+        &self,
+        connection: ConnectionId,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> BTreeMap<String, Sealed> {
         let record = connection.to_string();
         let place = |field| Place { table: "connections", record: &record, field };
         secrets.iter().map(|(field, secret)| (field.clone(), self.vault.seal(place(field), secret))).collect()
@@ -67,13 +72,13 @@ impl Credentials {
     }
 
     /// What calls of this connection may reach, with its secrets ready to be attached.
-    pub(crate) fn permit(&self, connection: &Connection, origins: &[String]) -> Result<Arc<Permit>, Error> {
+    pub(crate) fn permit(&self, connection: &Connection, descriptor: &Descriptor) -> Result<Arc<Permit>, Error> {
         if let Some(permit) = self.kept(connection) {
             return Ok(permit);
         }
         let secrets = self.unseal(connection.id, &connection.secrets)?;
         let plan = &connection.authentication;
-        let permit = Arc::new(resolve(connection.id, origins, plan, &connection.settings, &secrets)?);
+        let permit = Arc::new(resolve(connection.id, descriptor, plan, &connection.settings, &secrets)?);
         let mut kept = self.permits.lock().expect("no holder of this lock panics");
         kept.put(connection.id, (connection.version, permit.clone()));
         Ok(permit)
@@ -94,21 +99,35 @@ impl Credentials {
 /// A permit from values that need not be stored yet.
 pub(crate) fn resolve(
     connection: ConnectionId,
-    origins: &[String],
+    descriptor: &Descriptor,
     plan: &Authentication,
     settings: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<Permit, PermitError> {
-    Permit::resolve(connection.to_string(), origins, plan, &values(settings, secrets))
+    let values = values(descriptor, settings, secrets);
+    Permit::resolve(connection.to_string(), &descriptor.origins, plan, &values)
 }
 
-pub(crate) fn values(settings: &BTreeMap<String, String>, secrets: &BTreeMap<String, Secret>) -> Values {
-    let mut values = Values::default();
+/// The values of a connection, each by the kind of its field: a free text may be less in an origin than a choice.
+pub(crate) fn values(
+    descriptor: &Descriptor,
+    settings: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, Secret>,
+) -> Values {
+    let fields = || descriptor.settings.iter().chain(descriptor.protocols.iter().flat_map(|protocol| &protocol.fields));
+    let mut values = Values::new();
     for (name, value) in settings {
-        values.public(name, value);
+        let kind = fields().find(|field| field.name == *name).map(|field| &field.kind);
+        values = match kind {
+            Some(FieldKind::Url) => values.url(name, value),
+            Some(FieldKind::Choice(_)) => values.choice(name, value),
+            Some(FieldKind::Text | FieldKind::Secret | FieldKind::Integer | FieldKind::Boolean) | None => {
+                values.public(name, value)
+            }
+        };
     }
     for (name, secret) in secrets {
-        values.secret(name, secret.clone());
+        values = values.secret(name, secret.clone());
     }
     values
 }
@@ -116,19 +135,30 @@ pub(crate) fn values(settings: &BTreeMap<String, String>, secrets: &BTreeMap<Str
 impl From<VaultError> for Error {
     fn from(error: VaultError) -> Self {
         let (rule, hint) = match &error {
-            VaultError::Unreadable { .. } => ("master-key-unreadable", Some("make the file readable for this user, and for nobody else")),
+            VaultError::Unreadable { .. } => {
+                ("master-key-unreadable", Some("make the file readable for this user, and for nobody else"))
+            }
             VaultError::Unwritable { .. } => ("master-key-unwritable", Some("make its folder writable for this user")),
-            VaultError::Exposed { .. } => ("master-key-exposed", Some("chmod 600 the file; if others may have read it, run `turnbuckle rotate-key` then")),
+            VaultError::Exposed { .. } => (
+                "master-key-exposed",
+                Some("chmod 600 the file; if others may have read it, run `turnbuckle rotate-key` then"),
+            ),
             VaultError::Missing { .. } => (
                 "master-key-missing",
-                Some("put the key file back from its copy; without it the stored secrets can't be read, and nothing was overwritten"),
+                Some(
+                    "put the key file back from its copy; without it the stored secrets can't be read, and nothing was overwritten",
+                ),
             ),
-            VaultError::Malformed { .. } => ("master-key-malformed", Some("make one with: head -c 32 /dev/urandom | base64")),
+            VaultError::Malformed { .. } => {
+                ("master-key-malformed", Some("make one with: head -c 32 /dev/urandom | base64"))
+            }
             VaultError::UnknownKey { .. } => (
                 "master-key-wrong",
                 Some("start with the key that this data directory was made with; nothing was overwritten"),
             ),
-            VaultError::Damaged { .. } => ("secret-damaged", Some("reconnect the connection with a new credential, or restore a backup")),
+            VaultError::Damaged { .. } => {
+                ("secret-damaged", Some("reconnect the connection with a new credential, or restore a backup"))
+            }
         };
         Self::Data { rule, message: error.to_string(), hint: hint.map(str::to_owned), source: Some(Box::new(error)) }
     }

@@ -50,7 +50,8 @@ impl Flows {
                         uses.into_iter().map(|used| remember(used, &old_uses)).collect()
                     }
                 };
-                let flow = Flow { id, name: put.name, version: put.version, status: put.status, owner, url: put.url, uses };
+                let flow =
+                    Flow { id, name: put.name, version: put.version, status: put.status, owner, url: put.url, uses };
                 writer.put_flow(&flow)?;
                 Ok(flow)
             })
@@ -59,8 +60,7 @@ impl Flows {
 
     pub(crate) fn list(&self, actor: &Actor, cursor: Option<&str>, limit: Option<usize>) -> Result<Page<Flow>, Error> {
         need(actor, Permission::ViewConnections)?;
-        let page = self.store.read(|reader| reader.flows(cursor, limit.unwrap_or(50).clamp(1, 200)))?;
-        Ok(Page { items: page.items, next: page.next })
+        Ok(self.store.read(|reader| reader.flows(cursor, limit.unwrap_or(50).clamp(1, 200)))?)
     }
 
     pub(crate) fn get(&self, actor: &Actor, id: &str) -> Result<Flow, Error> {
@@ -85,7 +85,8 @@ impl Flows {
         need(actor, Permission::ManageFlows)?;
         let flow_id = flow_id(id)?;
         let mut problems = Vec::new();
-        let uses = self.store.read(|reader| Ok(resolve(reader, actor, std::slice::from_ref(&new), &mut problems)))??;
+        let uses =
+            self.store.read(|reader| Ok(resolve(reader, actor, std::slice::from_ref(&new), &mut problems)))??;
         let (Some(used), true) = (uses.into_iter().next(), problems.is_empty()) else {
             return Err(Error::Invalid { problems });
         };
@@ -108,7 +109,13 @@ impl Flows {
         Ok(FlowReport { flow: self.get(actor, id)?, alerts })
     }
 
-    pub(crate) async fn deselect(&self, actor: &Actor, id: &str, connection: &str, step: Option<&str>) -> Result<Flow, Error> {
+    pub(crate) async fn deselect(
+        &self,
+        actor: &Actor,
+        id: &str,
+        connection: &str,
+        step: Option<&str>,
+    ) -> Result<Flow, Error> {
         need(actor, Permission::ManageFlows)?;
         let id = flow_id(id)?;
         let found = self.store.read(|reader| find_visible(reader, actor, connection))?;
@@ -151,7 +158,11 @@ impl Flows {
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
         Ok(words(&connection).map(|message| Alert {
             connection: id,
-            name: if crate::connections::visible(actor, &connection) { connection.name.clone() } else { id.to_string() },
+            name: if crate::connections::visible(actor, &connection) {
+                connection.name.clone()
+            } else {
+                id.to_string()
+            },
             status: connection.status(),
             message,
         }))
@@ -196,7 +207,12 @@ fn check(put: &PutFlow) -> Vec<FieldProblem> {
 }
 
 /// Turns keys into ids; one that is not there, or not for this actor, is a problem of its use.
-fn resolve(reader: &Reader, actor: &Actor, uses: &[PutUse], problems: &mut Vec<FieldProblem>) -> Result<Vec<Use>, Error> {
+fn resolve(
+    reader: &Reader,
+    actor: &Actor,
+    uses: &[PutUse],
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Vec<Use>, Error> {
     let mut resolved = Vec::new();
     let mut seen = BTreeMap::new();
     for (at, used) in uses.iter().enumerate() {

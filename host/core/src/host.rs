@@ -58,7 +58,8 @@ impl Host {
 fn connector_key(text: &str) -> Result<ConnectorKey, Error> {
     let (name, version) = match text.split_once('@') {
         Some((name, version)) => {
-            let version = Version::parse(version).map_err(|error| Error::field("version", format!("`{version}`: {error}")))?;
+            let version =
+                Version::parse(version).map_err(|error| Error::field("version", format!("`{version}`: {error}")))?;
             (name, Some(version))
         }
         None => (text, None),

@@ -37,7 +37,7 @@ pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
     Alert, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
-    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation, Upgrade,
-    UpgradeReport, UpgradeRow,
+    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
+    Upgrade, UpgradeReport, UpgradeRow,
 };
 pub use runtime::{Compiler, compile_worker};

@@ -117,7 +117,8 @@ impl Runtime {
         if self.load(digest).is_ok() {
             return Ok(());
         }
-        let compiled = compile::compile(&self.inner.compiler, bytes, &self.inner.limits, self.inner.cache.key()).await?;
+        let compiled =
+            compile::compile(&self.inner.compiler, bytes, &self.inner.limits, self.inner.cache.key()).await?;
         self.inner.cache.keep(digest, &compiled)?;
         self.load(digest).map(|_| ()).map_err(|error| CompileError::Unusable { message: error.to_string() })
     }

@@ -33,7 +33,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-pub(crate) use connections::{ConnectionQuery, Page};
+pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
 pub(crate) use transaction::{Reader, Writer};
 

@@ -9,8 +9,27 @@ const NODES: u32 = 2_000;
 
 /// Elements that draw. What is not here is refused, so a new kind of script element is refused too.
 const DRAWING: &[&str] = &[
-    "svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan", "defs", "title",
-    "desc", "linearGradient", "radialGradient", "stop", "clipPath", "mask", "symbol", "use",
+    "svg",
+    "g",
+    "path",
+    "rect",
+    "circle",
+    "ellipse",
+    "line",
+    "polyline",
+    "polygon",
+    "text",
+    "tspan",
+    "defs",
+    "title",
+    "desc",
+    "linearGradient",
+    "radialGradient",
+    "stop",
+    "clipPath",
+    "mask",
+    "symbol",
+    "use",
 ];
 
 /// Says why it is refused.

@@ -222,7 +222,8 @@ fn field_of<'a>(descriptor: &'a Descriptor, name: &str) -> Option<&'a Field> {
 
 /// Whether people would take a field of this name for a secret: `password`, `bot-token`, `api-key`.
 fn names_a_secret(name: &str) -> bool {
-    const LAST: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "apikey", "credential", "credentials"];
+    const LAST: &[&str] =
+        &["password", "passwd", "passphrase", "secret", "token", "apikey", "credential", "credentials"];
     const KEYS: &[&str] = &["api-key", "secret-key", "private-key", "signing-key", "access-key", "secret-access-key"];
     let last = name.rsplit('-').next().unwrap_or(name);
     LAST.contains(&last) || KEYS.iter().any(|key| name == *key || name.ends_with(&format!("-{key}")))

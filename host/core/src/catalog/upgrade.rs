@@ -16,7 +16,8 @@ pub(crate) struct Differences {
 
 pub(crate) fn differences(old: &Descriptor, new: &Descriptor) -> Differences {
     let origins = |of: &Descriptor| of.origins.iter().cloned().collect::<BTreeSet<_>>();
-    let protocols = |of: &Descriptor| of.protocols.iter().map(|protocol| protocol.name.clone()).collect::<BTreeSet<_>>();
+    let protocols =
+        |of: &Descriptor| of.protocols.iter().map(|protocol| protocol.name.clone()).collect::<BTreeSet<_>>();
     let (old_origins, new_origins) = (origins(old), origins(new));
     let (old_fields, new_fields) = (fields(old), fields(new));
     Differences {
@@ -31,8 +32,9 @@ pub(crate) fn differences(old: &Descriptor, new: &Descriptor) -> Differences {
 /// Settings by their name, fields of a protocol as `protocol.field`.
 fn fields(descriptor: &Descriptor) -> BTreeSet<String> {
     let settings = descriptor.settings.iter().map(|field| field.name.clone());
-    let others = descriptor.protocols.iter().flat_map(|protocol| {
-        protocol.fields.iter().map(move |field| format!("{}.{}", protocol.name, field.name))
-    });
+    let others = descriptor
+        .protocols
+        .iter()
+        .flat_map(|protocol| protocol.fields.iter().map(move |field| format!("{}.{}", protocol.name, field.name)));
     settings.chain(others).collect()
 }

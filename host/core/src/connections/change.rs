@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
 use std::time::Instant;
 
 use semver::Version;
@@ -50,7 +51,7 @@ impl Connections {
         let authentication = self.plan(&installed, protocol, &filled.settings).await?;
         let id = self.outside.connection_id();
         // Resolved once before anything is kept: an origin that does not come out right is a field error, not a failed test.
-        credentials::resolve(id, &descriptor.origins, &authentication, &filled.settings, &filled.secrets)?;
+        credentials::resolve(id, descriptor, &authentication, &filled.settings, &filled.secrets)?;
         let now = self.outside.now();
         let connection = Connection {
             id,
@@ -135,7 +136,7 @@ impl Connections {
         new.protocol.clone_from(&protocol.name);
         new.settings = filled.settings;
         new.authentication = self.plan(&installed, protocol, &new.settings).await?;
-        let permit = credentials::resolve(old.id, &descriptor.origins, &new.authentication, &new.settings, &secrets)?;
+        let permit = credentials::resolve(old.id, descriptor, &new.authentication, &new.settings, &secrets)?;
         self.same_origins(&old, &installed, permit.origins(), &kept)?;
         if !filled.secrets.is_empty() || kept.len() != old.secrets.len() {
             new.secrets = self.credentials.seal(old.id, &secrets);
@@ -166,7 +167,7 @@ impl Connections {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = self.credentials.permit(old, &installed.descriptor.origins)?;
+        let before = self.credentials.permit(old, &installed.descriptor)?;
         let Some(new) = origins.iter().find(|origin| !before.origins().contains(origin)) else { return Ok(()) };
         let words = format!("give it again: it was given for another address, and would be sent to {new} now");
         Err(Error::Invalid { problems: kept.iter().map(|name| FieldProblem::new(name, &words)).collect() })
@@ -186,7 +187,8 @@ impl Connections {
         }
         let installed = self.installed(&old)?;
         let descriptor = &installed.descriptor;
-        let protocol = form::protocol(descriptor, Some(&old.protocol)).map_err(|problem| Error::Invalid { problems: vec![problem] })?;
+        let protocol = form::protocol(descriptor, Some(&old.protocol))
+            .map_err(|problem| Error::Invalid { problems: vec![problem] })?;
         if !descriptor.fields(protocol).any(|field| field.kind == FieldKind::Secret) {
             return Err(Error::Refused {
                 rule: "nothing-to-reconnect",
@@ -196,7 +198,8 @@ impl Connections {
         }
         let mut problems = Vec::new();
         if new.secrets.values().all(Secret::is_empty) {
-            let names: Vec<_> = descriptor.fields(protocol).filter(|f| f.kind == FieldKind::Secret).map(|f| f.name.as_str()).collect();
+            let names: Vec<_> =
+                descriptor.fields(protocol).filter(|f| f.kind == FieldKind::Secret).map(|f| f.name.as_str()).collect();
             problems.push(FieldProblem::new(names.join(", "), "give a new value"));
         }
         let stored = |name: &str| old.secrets.contains_key(name);
@@ -208,7 +211,7 @@ impl Connections {
         secrets.extend(filled.secrets.clone());
         let mut trial = old.clone();
         trial.authentication = self.plan(&installed, protocol, &old.settings).await?;
-        let permit = credentials::resolve(old.id, &descriptor.origins, &trial.authentication, &old.settings, &secrets)?;
+        let permit = credentials::resolve(old.id, descriptor, &trial.authentication, &old.settings, &secrets)?;
         let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + self.test_wall));
         let now = || self.outside.now();
         let mut probed = probe::probe(&self.runtime, &trial, Arc::new(permit), call, now).await;
@@ -258,7 +261,8 @@ impl Connections {
             .write(move |writer| {
                 let flows = writer.flows_using(id)?;
                 if !flows.is_empty() {
-                    let users = flows.into_iter().map(|flow| User { kind: "flow".into(), id: flow.id.into(), name: flow.name });
+                    let users =
+                        flows.into_iter().map(|flow| User { kind: "flow".into(), id: flow.id.into(), name: flow.name });
                     return Err(Error::InUse { kind: "connection", name, users: users.collect() });
                 }
                 writer.delete_connection(id)?;
@@ -285,7 +289,8 @@ impl Connections {
         let saved = new.clone();
         self.store
             .write(move |writer| {
-                let current = writer.connection(new.id)?.ok_or_else(|| Error::not_found("connection", new.id.to_string()))?;
+                let current =
+                    writer.connection(new.id)?.ok_or_else(|| Error::not_found("connection", new.id.to_string()))?;
                 stale(&current, based_on)?;
                 if writer.connection_id_by_name(&new.name)?.is_some_and(|holder| holder != new.id) {
                     return Err(Error::Invalid { problems: vec![name_taken(&new.name)] });

@@ -51,7 +51,10 @@ pub(super) fn fill(
         let name = known.name.as_str();
         if known.kind == FieldKind::Secret {
             if settings.contains_key(name) {
-                problems.push(FieldProblem::new(name, "is a secret: give it as one, so that it is neither shown nor logged"));
+                problems.push(FieldProblem::new(
+                    name,
+                    "is a secret: give it as one, so that it is neither shown nor logged",
+                ));
                 continue;
             }
             match secrets.get(name).filter(|secret| !secret.is_empty()) {

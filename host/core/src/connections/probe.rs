@@ -72,7 +72,9 @@ fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
     }
     let hint = match &failure.kind {
         FailureKind::Unauthorized => Some("reconnect it with a new credential".to_owned()),
-        FailureKind::Forbidden => Some("give the account the permission at the service, or use another account".to_owned()),
+        FailureKind::Forbidden => {
+            Some("give the account the permission at the service, or use another account".to_owned())
+        }
         FailureKind::Misconfigured { field: Some(field) } => Some(format!("edit the connection and correct `{field}`")),
         FailureKind::Misconfigured { field: None } => Some("edit the connection".to_owned()),
         FailureKind::RateLimited { retry_after: Some(seconds) } => Some(format!("test it again in {seconds} s")),

@@ -1,7 +1,9 @@
 //! A request through a connection, for a person or a flow: the very path of a guest's requests.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use std::time::Instant;
 
 use http::Uri;
 use http_body_util::BodyExt as _;
@@ -32,11 +34,12 @@ impl Connections {
         }
         let permit = match self.credentials.kept(&connection) {
             Some(permit) => permit,
-            None => self.credentials.permit(&connection, &self.installed(&connection)?.descriptor.origins)?,
+            None => self.credentials.permit(&connection, &self.installed(&connection)?.descriptor)?,
         };
         let (mut parts, body) = request.into_parts();
         parts.uri = target(&permit, &parts.uri)?;
-        let body = body.map_err(|error| EgressError::guest_body(error.to_string())).boxed_unsync();
+        let body =
+            body.map_err(|_error| EgressError::RequestBody { problem: "could not be read to its end" }).boxed_unsync();
         let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + WHOLE));
         let request = http::Request::from_parts(parts, body);
         let response = self.egress.send(&permit, &call, request, Timeouts::default()).await?;
@@ -49,7 +52,10 @@ fn target(permit: &Permit, uri: &Uri) -> Result<Uri, Error> {
     if uri.scheme().is_some() {
         return Ok(uri.clone());
     }
-    let origin = permit.origins().first().ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
+    let origin = permit
+        .origins()
+        .first()
+        .ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let url = Url::parse(&format!("{origin}{path}")).map_err(|error| Error::field("url", error.to_string()))?;
     url.as_str().parse().map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))
@@ -57,7 +63,19 @@ fn target(permit: &Permit, uri: &Uri) -> Result<Uri, Error> {
 
 impl From<EgressError> for Error {
     fn from(error: EgressError) -> Self {
-        let denied = matches!(error, EgressError::Denied(_));
-        Self::Upstream { rule: error.rule(), message: error.to_string(), hint: error.hint(), denied }
+        let (rule, hint, denied) = match &error {
+            EgressError::Denied(denied) => ("denied", denied.allow_hint.clone(), true),
+            EgressError::Budget { .. } => ("budget", None, true),
+            EgressError::Dns { .. } => ("dns", None, false),
+            EgressError::Connect { .. } => ("connect", None, false),
+            EgressError::Tls { .. } => {
+                ("tls", Some("egress.ca-file trusts a certificate authority of your own".into()), false)
+            }
+            EgressError::Timeout { .. } => ("timeout", None, false),
+            EgressError::RequestBody { .. } => ("request-body", None, true),
+            EgressError::Attach { .. } => ("attach", None, true),
+            EgressError::Response { .. } => ("response", None, false),
+        };
+        Self::Upstream { rule, message: error.to_string(), hint, denied }
     }
 }

@@ -12,7 +12,12 @@ use crate::model::view::{ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
 const MOST: usize = 1_000_000;
 
 impl Connections {
-    pub(crate) async fn upgrade(&self, actor: &Actor, key: &ConnectorKey, ask: Upgrade) -> Result<UpgradeReport, Error> {
+    pub(crate) async fn upgrade(
+        &self,
+        actor: &Actor,
+        key: &ConnectorKey,
+        ask: Upgrade,
+    ) -> Result<UpgradeReport, Error> {
         let target = self.catalog.view(&ConnectorKey { name: key.name.clone(), version: ask.to.clone() })?.installed;
         let to = target.reference.version.clone();
         let mut report = UpgradeReport {
@@ -67,9 +72,16 @@ impl Connections {
     }
 
     /// Moves one connection where nothing is missing; otherwise says what is, and leaves it where it is.
-    async fn move_one(&self, actor: &Actor, old: Connection, target: &Installed, dry_run: bool) -> Result<UpgradeRow, Error> {
+    async fn move_one(
+        &self,
+        actor: &Actor,
+        old: Connection,
+        target: &Installed,
+        dry_run: bool,
+    ) -> Result<UpgradeRow, Error> {
         let name = if visible(actor, &old) { old.name.clone() } else { old.id.to_string() };
-        let row = |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
+        let row =
+            |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
         let descriptor = &target.descriptor;
         let mut problems = Vec::new();
         let protocol = match form::protocol(descriptor, Some(&old.protocol)) {
@@ -89,11 +101,13 @@ impl Connections {
         new.secrets.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
         new.authentication = match self.plan(target, protocol, &new.settings).await {
             Ok(plan) => plan,
-            Err(error @ (Error::Invalid { .. } | Error::Refused { .. })) => return Ok(row(false, vec![error.to_string()])),
+            Err(error @ (Error::Invalid { .. } | Error::Refused { .. })) => {
+                return Ok(row(false, vec![error.to_string()]));
+            }
             Err(error) => return Err(error),
         };
         let secrets = self.credentials.unseal(old.id, &new.secrets)?;
-        if let Err(error) = credentials::resolve(old.id, &descriptor.origins, &new.authentication, &new.settings, &secrets) {
+        if let Err(error) = credentials::resolve(old.id, descriptor, &new.authentication, &new.settings, &secrets) {
             return Ok(row(false, vec![error.to_string()]));
         }
         if dry_run {

@@ -30,7 +30,9 @@ impl Credentials {
             return Err(Error::Refused {
                 rule: "master-key-given",
                 message: format!("the master key comes from {}, which this host does not write", vault.from()),
-                hint: Some("add the new key as the last line, start again, rotate, and remove the old line then".into()),
+                hint: Some(
+                    "add the new key as the last line, start again, rotate, and remove the old line then".into(),
+                ),
             });
         }
         let check = check_text(vault);

@@ -10,8 +10,8 @@ use super::{Host, Inner};
 use crate::catalog::Catalog;
 use crate::config::{Config, LimitsConfig};
 use crate::connections::Connections;
-use crate::credentials::{CHECK, Credentials, rotation};
 use crate::credentials::vault::{KeySource, Vault};
+use crate::credentials::{CHECK, Credentials, rotation};
 use crate::egress::{self, AllowList, Egress};
 use crate::flows::Flows;
 use crate::model::error::Error;
@@ -33,7 +33,12 @@ pub struct Builder {
 impl Host {
     /// A host over this data directory, which is made where it is not there.
     pub fn builder(data: impl Into<PathBuf>) -> Builder {
-        Builder { data: data.into(), config: Config::default(), compiler: Compiler::default(), outside: Outside::system() }
+        Builder {
+            data: data.into(),
+            config: Config::default(),
+            compiler: Compiler::default(),
+            outside: Outside::system(),
+        }
     }
 }
 
@@ -61,7 +66,8 @@ impl Builder {
         let Self { data, config, compiler, outside } = self;
         make_folder(&data)?;
         let cache_mib = config.store.cache_mib.unwrap_or(CACHE_MIB).max(1);
-        let store = Store::open(&data.join("turnbuckle.redb"), Options { cache_bytes: cache_mib as usize * (1 << 20) })?;
+        let store =
+            Store::open(&data.join("turnbuckle.redb"), Options { cache_bytes: cache_mib as usize * (1 << 20) })?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
         let limits = egress_limits(&config.limits);
         let egress = Egress::new(egress::Config {
@@ -137,7 +143,8 @@ fn allow_list(entries: &[String]) -> Result<AllowList, Error> {
 
 fn extra_roots(file: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
     let Some(path) = file else { return Ok(Vec::new()) };
-    let pem = fs::read(path).map_err(|error| Error::field("egress.ca-file", format!("{} can't be read: {error}", path.display())))?;
+    let pem = fs::read(path)
+        .map_err(|error| Error::field("egress.ca-file", format!("{} can't be read: {error}", path.display())))?;
     Ok(vec![pem])
 }
 

@@ -86,7 +86,10 @@ impl Cache {
         }
     }
 
-    #[expect(unsafe_code, reason = "loading compiled code is unsafe unless it comes from our own compiler, which the MAC proves")]
+    #[expect(
+        unsafe_code,
+        reason = "loading compiled code is unsafe unless it comes from our own compiler, which the MAC proves"
+    )]
     pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Result<Component, CallError> {
         let missing = || CallError::NotCompiled { digest: digest.clone() };
         let path = self.path(digest);

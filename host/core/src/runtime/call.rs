@@ -100,7 +100,8 @@ where
 
 /// The guest's own last words say more than the trap.
 fn trapped(error: &wasmtime::Error, log: String) -> CallError {
-    let words = log.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().chars().take(400).collect());
+    let words =
+        log.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().chars().take(400).collect());
     let cause = error.root_cause().to_string();
     let message = words.unwrap_or_else(|| cause.lines().next().unwrap_or("it trapped").to_owned());
     CallError::Trapped { message, log }

@@ -41,11 +41,14 @@ pub(super) async fn compile(
             if !worker::this_program_can_compile() {
                 return Err(CompileError::NoWorker);
             }
-            std::env::current_exe().map_err(|source| CompileError::Spawn { program: PathBuf::from("itself"), source })?
+            std::env::current_exe()
+                .map_err(|source| CompileError::Spawn { program: PathBuf::from("itself"), source })?
         }
     };
     let child = in_child(program, bytes, limits, key);
-    tokio::time::timeout(limits.compile, child).await.map_err(|_elapsed| CompileError::Time { limit: limits.compile })?
+    tokio::time::timeout(limits.compile, child)
+        .await
+        .map_err(|_elapsed| CompileError::Time { limit: limits.compile })?
 }
 
 async fn in_process(bytes: &[u8], key: &[u8; 32]) -> Result<Compiled, CompileError> {
@@ -72,7 +75,8 @@ async fn in_child(program: PathBuf, bytes: &[u8], limits: &Limits, key: &[u8; 32
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let (Some(mut stdin), Some(mut stdout), Some(mut stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(mut stdin), Some(mut stdout), Some(mut stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(failed(std::io::ErrorKind::BrokenPipe.into()));
     };

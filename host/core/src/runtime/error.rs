@@ -15,7 +15,9 @@ pub(crate) enum Refused {
     Precompiled,
     #[error("is not a WebAssembly component: it does not begin like one")]
     NotWasm,
-    #[error("is a core module, not a component; build it for the target wasm32-wasip2, or with `turnbuckle connector build`")]
+    #[error(
+        "is a core module, not a component; build it for the target wasm32-wasip2, or with `turnbuckle connector build`"
+    )]
     CoreModule,
     #[error("is not valid WebAssembly: {message} (at byte {offset})")]
     Invalid { message: String, offset: usize },
@@ -101,8 +103,12 @@ impl From<CompileError> for Error {
             | CompileError::Unusable { .. } => Self::field("component", error.to_string()),
             CompileError::NoWorker => Self::Refused {
                 rule: "no-compile-worker",
-                message: "this program can't compile connectors: it has not said that it can be a compile worker".into(),
-                hint: Some("call turnbuckle::compile_worker() in the first line of main, or name a compiler in the builder".into()),
+                message: "this program can't compile connectors: it has not said that it can be a compile worker"
+                    .into(),
+                hint: Some(
+                    "call turnbuckle::compile_worker() in the first line of main, or name a compiler in the builder"
+                        .into(),
+                ),
             },
             CompileError::Spawn { .. } | CompileError::Forged | CompileError::Keep { .. } => {
                 Self::internal("compiling the component")(Box::new(error))

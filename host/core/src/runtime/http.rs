@@ -25,7 +25,12 @@ impl WasiHttpHooks for Hooks {
         64 << 10
     }
 
-    fn send_request(&mut self, request: http::Request<WasiBody>, options: Option<RequestOptions>, _sent: Finished) -> Answered {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: Finished,
+    ) -> Answered {
         let network = self.network.clone();
         Box::new(async move {
             let Network { egress, permit, call } = network.ok_or(Error::HttpRequestDenied)?;
@@ -36,7 +41,8 @@ impl WasiHttpHooks for Hooks {
                 between_bytes: options.between_bytes_timeout,
             };
             let request = request.map(|body| {
-                body.map_err(|_error| EgressError::RequestBody { problem: "was cut off by the connector" }).boxed_unsync()
+                body.map_err(|_error| EgressError::RequestBody { problem: "was cut off by the connector" })
+                    .boxed_unsync()
             });
             let response = egress.send(&permit, &call, request, timeouts).await.map_err(code)?;
             let finished: Finished = Box::new(async { Ok(()) });

@@ -63,7 +63,9 @@ fn judge_import(name: &str) -> Result<(), Refused> {
         return Err(Refused::Wasi03 { name: name.to_owned() });
     }
     let linked = LINKED.iter().any(|(interface, version)| {
-        name.strip_prefix(interface).is_some_and(|rest| if interface.ends_with('/') { rest.contains(version) } else { rest.starts_with(version) })
+        name.strip_prefix(interface).is_some_and(|rest| {
+            if interface.ends_with('/') { rest.contains(version) } else { rest.starts_with(version) }
+        })
     });
     if linked { Ok(()) } else { Err(Refused::UnknownImport { name: name.chars().take(200).collect() }) }
 }
@@ -98,7 +100,11 @@ fn surface(bytes: &[u8]) -> Result<Result<Surface, Refused>, wasmparser::BinaryR
             _ => {}
         }
     }
-    let counts = [("imports", surface.imports.len(), IMPORTS), ("exports", surface.exports.len(), EXPORTS), ("modules", modules, MODULES)];
+    let counts = [
+        ("imports", surface.imports.len(), IMPORTS),
+        ("exports", surface.exports.len(), EXPORTS),
+        ("modules", modules, MODULES),
+    ];
     for (what, count, limit) in counts {
         if count > limit {
             return Ok(Err(Refused::TooMany { what, count, limit }));

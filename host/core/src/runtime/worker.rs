@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use landlock::{ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::cache::mac;
@@ -20,7 +21,10 @@ static CAN_COMPILE: AtomicBool = AtomicBool::new(false);
 ///
 /// In a process that the host started for compiling this does the work and exits. In any other it returns at once, and the
 /// host knows that it may start this program again.
-#[expect(clippy::disallowed_methods, reason = "a compiling process is told so by its environment, before there is a configuration")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a compiling process is told so by its environment, before there is a configuration"
+)]
 pub fn compile_worker() {
     if std::env::var_os(FLAG).is_none() {
         CAN_COMPILE.store(true, Ordering::Relaxed);
@@ -77,7 +81,11 @@ fn work() -> Result<(), String> {
     let engine = engine::compiler().map_err(|error| format!("{error:#}"))?;
     let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&mac(&header.key, &code)).and_then(|()| stdout.write_all(&code)).and_then(|()| stdout.flush()).map_err(words)
+    stdout
+        .write_all(&mac(&header.key, &code))
+        .and_then(|()| stdout.write_all(&code))
+        .and_then(|()| stdout.flush())
+        .map_err(words)
 }
 
 /// Memory, CPU time, no core dump, no files that it has not open yet.
@@ -88,9 +96,9 @@ fn confine(header: &Header) -> std::io::Result<()> {
     setrlimit(Resource::Core, limit(0))?;
     setrlimit(Resource::Fsize, limit(0))?;
     // Kernels without Landlock compile too; there the limits above are all there is.
-    let ruleset = landlock::Ruleset::default();
-    let no_files = landlock::RulesetAttr::handle_access(ruleset, landlock::AccessFs::from_all(landlock::ABI::V5));
-    if let Ok(ruleset) = no_files.and_then(landlock::RulesetAttr::create) {
+    let every_access = AccessFs::from_all(ABI::V5);
+    let no_files = Ruleset::default().handle_access(every_access).and_then(Ruleset::create);
+    if let Ok(ruleset) = no_files {
         drop(ruleset.restrict_self());
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::tables::Table;
 use super::transaction::{Entries, Entry, Reader, Writer};
 use crate::model::connection::{Change, Connection, Status};
 use crate::model::id::{ConnectionId, ConnectorName};
+use crate::model::view::Page;
 
 /// A page is never longer than this, whatever was asked.
 const LONGEST_PAGE: usize = 1_000;
@@ -31,13 +32,6 @@ pub(crate) struct ConnectionQuery {
     /// Where the page before ended.
     pub(crate) after: Option<String>,
     pub(crate) limit: usize,
-}
-
-/// A part of a list. While there is a `next`, there may be more, even where this part is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) next: Option<String>,
 }
 
 /// Nobody asks for an empty page, and nobody gets an endless one.
@@ -115,6 +109,16 @@ impl Reader<'_> {
             ids.push(codec::id(index, entry.value())?);
         }
         Ok(ids)
+    }
+
+    /// How many connections are pinned to any version of a connector. Walks them.
+    pub(crate) fn count_connections_of(&self, name: &ConnectorName) -> Result<u64, StoreError> {
+        let mut entries = self.prefixed(Table::ConnectionsByVersion, &codec::connector(name), b"")?;
+        let mut count = 0;
+        while entries.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     pub(crate) fn count_connections(&self) -> Result<u64, StoreError> {

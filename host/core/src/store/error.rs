@@ -85,17 +85,22 @@ impl From<StoreError> for crate::model::error::Error {
     fn from(error: StoreError) -> Self {
         use crate::model::error::FieldProblem;
         let (rule, hint) = match &error {
-            StoreError::BadCursor => return Self::Invalid { problems: vec![FieldProblem::new("cursor", error.to_string())] },
+            StoreError::BadCursor => {
+                return Self::Invalid { problems: vec![FieldProblem::new("cursor", error.to_string())] };
+            }
             StoreError::NameTaken { .. } => {
                 return Self::Invalid { problems: vec![FieldProblem::new("name", "another connection has this name")] };
             }
-            StoreError::InUse { .. } => {
-                ("store-in-use", Some("stop the other process, or talk to it: the command finds a server on the same data directory"))
-            }
+            StoreError::InUse { .. } => (
+                "store-in-use",
+                Some("stop the other process, or talk to it: the command finds a server on the same data directory"),
+            ),
             StoreError::Newer { .. } | StoreError::NewerRecord { .. } => {
                 ("store-newer", Some("use the newer program that wrote it; nothing was changed"))
             }
-            StoreError::Corrupt { .. } => ("store-corrupt", Some("restore a backup with `turnbuckle restore FILE`; the file was left as it is")),
+            StoreError::Corrupt { .. } => {
+                ("store-corrupt", Some("restore a backup with `turnbuckle restore FILE`; the file was left as it is"))
+            }
             StoreError::Exists { .. } => ("file-exists", Some("name a file that is not there yet")),
             StoreError::File { .. } => ("store-file", None),
             StoreError::Engine(_)

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::codec::{self, List};
-use super::connections::Page;
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
 use crate::model::flow::Flow;
 use crate::model::id::{ConnectionId, FlowId};
+use crate::model::view::Page;
 
 impl Reader<'_> {
     pub(crate) fn flow(&self, id: &FlowId) -> Result<Option<Flow>, StoreError> {
@@ -29,6 +29,16 @@ impl Reader<'_> {
             page.items.push(flow);
         }
         Ok(page)
+    }
+
+    /// How many flows have a use of this connection.
+    pub(crate) fn count_flows_using(&self, connection: ConnectionId) -> Result<u64, StoreError> {
+        let mut entries = self.prefixed(Table::FlowsByConnection, connection.as_bytes(), b"")?;
+        let mut count = 0;
+        while entries.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Every flow with a use of this connection, by id.
