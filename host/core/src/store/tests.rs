@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{ConnectionQuery, Options, Store, StoreError, Writer};
+use super::{ConnectionQuery, Options, Page, Store, StoreError, Writer};
 use crate::model::authentication::Authentication;
 use crate::model::connection::{Change, ChangeKind, Connection, Visibility};
 use crate::model::connector::{ConnectorRef, Installed, Surface};
@@ -180,7 +180,7 @@ fn names(store: &Store, query: &ConnectionQuery) -> (Vec<String>, usize) {
     let mut query = query.clone();
     let (mut names, mut pages) = (Vec::new(), 0);
     loop {
-        let page = store.read(|reader| reader.connections(&query)).unwrap();
+        let page: Page<Connection> = store.read(|reader| reader.connections(&query)).unwrap();
         names.extend(page.items.into_iter().map(|connection| connection.name));
         pages += 1;
         match page.next {

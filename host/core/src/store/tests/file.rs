@@ -66,7 +66,7 @@ fn makers_who_race_agree_on_one_file() {
         makers.into_iter().map(|maker| maker.join().unwrap()).collect()
     });
     let (opened, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
-    assert!(opened.len() <= 1, "{opened:?}");
+    assert_eq!(opened.len(), 1, "{refused:?}");
     for error in refused {
         assert!(matches!(error, Err(StoreError::InUse { .. })), "{error:?}");
     }
