@@ -4,7 +4,11 @@ use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::store::Reader;
+use crate::store::tables::Table;
 
 #[derive(Debug)]
 enum Failed {
@@ -187,4 +191,116 @@ fn a_snapshot_does_not_see_what_comes_after_it() {
         })
         .unwrap();
     assert_eq!(store.read(|reader| reader.connection_id_by_name("ONE")).unwrap(), Some(id(1)));
+}
+
+/// One step of a job, drawn at random.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u8, String, bool),
+    Delete(u8),
+    Change(u8, u64),
+    Flow(String, Vec<u128>),
+    RemoveFlow(String),
+    Connector(u8),
+    RemoveConnector(u8),
+    Meta(String),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0u8..6, "[a-cA-C]{1,2}", any::<bool>()).prop_map(|(number, name, enabled)| Step::Put(number, name, enabled)),
+        2 => (0u8..6).prop_map(Step::Delete),
+        1 => (0u8..6, 0u64..4).prop_map(|(number, version)| Step::Change(number, version)),
+        1 => ("[fg]", prop::collection::vec(0u128..4, 0..3)).prop_map(|(name, uses)| Step::Flow(name, uses)),
+        1 => "[fg]".prop_map(Step::RemoveFlow),
+        1 => (0u8..3).prop_map(Step::Connector),
+        1 => (0u8..3).prop_map(Step::RemoveConnector),
+        1 => "[mn]".prop_map(Step::Meta),
+    ]
+}
+
+/// Takes every step that the store does not refuse.
+fn take(writer: &mut Writer<'_>, steps: &[Step]) {
+    for step in steps {
+        let taken = match step {
+            Step::Put(number, name, enabled) => {
+                writer.put_connection(&Connection { enabled: *enabled, ..connection(u128::from(*number), name) })
+            }
+            Step::Delete(number) => writer.delete_connection(id(u128::from(*number))).map(drop),
+            Step::Change(number, version) => writer.append_change(id(u128::from(*number)), &change(*version)),
+            Step::Flow(name, uses) => writer.put_flow(&flow(name, uses)),
+            Step::RemoveFlow(name) => writer.remove_flow(&name.parse().unwrap()).map(drop),
+            Step::Connector(minor) => writer.put_connector(&installed("http", &format!("1.{minor}.0"))),
+            Step::RemoveConnector(minor) => {
+                writer.remove_connector(&"http".parse().unwrap(), &format!("1.{minor}.0").parse().unwrap()).map(drop)
+            }
+            Step::Meta(key) => writer.set_meta(key, "value"),
+        };
+        match taken {
+            Ok(()) | Err(StoreError::NameTaken { .. } | StoreError::ChangeExists { .. }) => {}
+            Err(error) => panic!("{step:?}: {error}"),
+        }
+    }
+}
+
+type Dump = Vec<(&'static str, Vec<u8>, Vec<u8>)>;
+
+/// Every entry of every table.
+fn dump(reader: &Reader<'_>) -> Result<Dump, StoreError> {
+    let mut all = Vec::new();
+    for table in Table::ALL {
+        let mut entries = reader.prefixed(table, b"", b"")?;
+        while let Some(entry) = entries.next()? {
+            all.push((table.name(), entry.key().to_vec(), entry.value().to_vec()));
+        }
+    }
+    Ok(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn undoing_a_job_restores_every_byte_of_every_table(
+        kept in prop::collection::vec(step(), 0..20),
+        undone in prop::collection::vec(step(), 1..20),
+    ) {
+        let place = Place::new();
+        let store = place.open();
+        write(&store, move |writer| {
+            take(writer, &kept);
+            Ok(())
+        });
+        let before = store.read(dump).unwrap();
+        let jobs: Vec<Change<(), Failed>> = vec![
+            Box::new(move |writer| {
+                take(writer, &undone);
+                Err(Failed::Job("changed its mind"))
+            }),
+            // Something to commit, so that what was undone is committed with it.
+            Box::new(|writer| Ok(writer.set_meta("last", "value")?)),
+        ];
+        let answers = together(&store, jobs);
+        prop_assert!(matches!(answers[..], [Err(Failed::Job(_)), Ok(())]), "{:?}", answers);
+        write(&store, |writer| writer.remove(Table::Meta, b"last").map(drop));
+        prop_assert_eq!(store.read(dump).unwrap(), before);
+    }
+
+    #[test]
+    fn indexes_hold_what_the_records_say_and_nothing_else(steps in prop::collection::vec(step(), 0..40)) {
+        let place = Place::new();
+        let store = place.open();
+        write(&store, move |writer| {
+            take(writer, &steps);
+            Ok(())
+        });
+        let found = store.read(dump).unwrap();
+        let connections = store.read(|reader| reader.connections_after(None, 100)).unwrap();
+        // The same records put into an empty store give the same indexes.
+        let other = Place::new();
+        let fresh = other.open();
+        put(&fresh, connections);
+        let indexes = |dump: Dump| dump.into_iter().filter(|(table, ..)| table.starts_with("connections")).collect::<Vec<_>>();
+        prop_assert_eq!(indexes(found), indexes(fresh.read(dump).unwrap()));
+    }
 }
