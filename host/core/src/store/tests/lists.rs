@@ -250,7 +250,7 @@ fn varied(number: u128, name: &str) -> Connection {
     Connection {
         owner: ["ada", "bob", "eve"][(number % 3) as usize].to_owned(),
         connector: connector(["http", "github"][(number % 2) as usize], "1.0.0"),
-        enabled: number % 5 != 0,
+        enabled: !number.is_multiple_of(5),
         ..connection(number, name)
     }
 }
