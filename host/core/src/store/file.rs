@@ -59,6 +59,14 @@ pub(super) fn backup(database: &Database, to: &Path) -> Result<(), StoreError> {
 }
 
 fn create(path: &Path, schema: Schema) -> Result<(), StoreError> {
+    match make(path, schema) {
+        // Another one was faster, and may have taken ours for a leftover while we made it. Theirs is as good.
+        Err(_) if exists(path)? => Ok(()),
+        made => made,
+    }
+}
+
+fn make(path: &Path, schema: Schema) -> Result<(), StoreError> {
     let temporary = temporary(path, &leftover_prefix(path))?;
     let database = guarded(&temporary, || Builder::new().set_cache_size(COPY_CACHE).create(&temporary))?;
     let mut transaction = database.begin_write().map_err(StoreError::engine)?;
@@ -66,12 +74,8 @@ fn create(path: &Path, schema: Schema) -> Result<(), StoreError> {
     schema.create(&transaction)?;
     transaction.commit().map_err(StoreError::engine)?;
     finish(database, &temporary)?;
-    match temporary.persist_noclobber(path) {
-        Ok(()) => sync_directory(path),
-        // Another one was faster, and may have taken ours for a leftover. Theirs is as good.
-        Err(_) if exists(path)? => Ok(()),
-        Err(failed) => Err(file("rename", path)(failed.error)),
-    }
+    temporary.persist_noclobber(path).map_err(|failed| file("rename", path)(failed.error))?;
+    sync_directory(path)
 }
 
 /// Looks at a file without changing it, so that what cannot be opened is left as it is. A file that was not closed cannot be

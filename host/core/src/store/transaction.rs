@@ -20,7 +20,7 @@ pub(crate) struct Reader<'t> {
 }
 
 enum Source<'t> {
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     Batch(Vec<redb::Table<'t, Bytes, Bytes>>),
 }
 
@@ -45,7 +45,8 @@ impl<'t> Reader<'t> {
     /// What is committed at this moment.
     pub(super) fn snapshot(database: &Database) -> Result<Self, StoreError> {
         let transaction = database.begin_read().map_err(StoreError::engine)?;
-        Ok(Self { source: Source::Snapshot(Snapshot { transaction, tables: Default::default() }) })
+        let snapshot = Snapshot { transaction, tables: Default::default() };
+        Ok(Self { source: Source::Snapshot(Box::new(snapshot)) })
     }
 
     /// What this key stands for, handed over without a copy.
