@@ -1,23 +1,329 @@
 //! What an operator may set: `turnbuckle.toml`, the same keys as environment variables, checked whole.
+//!
+//! The key `allow` of `[egress]` is `TURNBUCKLE_EGRESS_ALLOW` in the environment, which wins over the file. A list is
+//! separated by commas there.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use crate::model::error::Error;
+use serde::Deserialize;
+use toml::{Table, Value};
 
-/// Configuration of a host.
-#[derive(Debug, Clone, Default)]
+use crate::model::error::{Error, FieldProblem};
+use crate::model::secret::Secret;
+
+/// Configuration of a host. `Config::default()` is what an empty file gives.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 #[non_exhaustive]
 pub struct Config {
-    /// Origins and networks that egress opens besides the public ones.
-    pub egress_allow: Vec<String>,
-    /// Where the HTTP API listens.
-    pub listen: Option<std::net::SocketAddr>,
+    /// Where the HTTP API listens; loopback where nothing is said.
+    pub listen: Option<SocketAddr>,
+    /// Further names under which the HTTP API may be addressed (`Host`).
+    pub hosts: Vec<String>,
+    /// What leaves the machine.
+    pub egress: EgressConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// The master key.
+    pub vault: VaultConfig,
+    /// How much anything may take.
+    pub limits: LimitsConfig,
 }
 
+/// `[egress]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct EgressConfig {
+    /// Origins (`http://127.0.0.1:5000`) and networks (`10.1.0.0/16`) that are open besides the public ones.
+    pub allow: Vec<String>,
+    /// A PEM file of certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct StoreConfig {
+    /// Page cache in MiB; 32 where nothing is said.
+    pub cache_mib: Option<u32>,
+}
+
+/// `[vault]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct VaultConfig {
+    /// A file with the master key; the host makes one of its own where nothing is said.
+    pub key_file: Option<PathBuf>,
+    /// The key itself, 32 bytes in base64: only from the environment, as `TURNBUCKLE_MASTER_KEY`.
+    #[serde(skip)]
+    pub key: Option<Secret>,
+}
+
+/// `[limits]`: what is left out keeps its default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct LimitsConfig {
+    /// Size of a component: 64.
+    pub component_mib: Option<u32>,
+    /// Time for compiling one: 120.
+    pub compile_seconds: Option<u32>,
+    /// Memory for compiling one: 4,096.
+    pub compile_memory_mib: Option<u32>,
+    /// CPU time of `describe`: 1,000.
+    pub describe_cpu_milliseconds: Option<u32>,
+    /// CPU time of any other call: 2,000.
+    pub call_cpu_milliseconds: Option<u32>,
+    /// Wall-clock time of a test: 30.
+    pub test_seconds: Option<u32>,
+    /// Memory of a guest: 128.
+    pub memory_mib: Option<u32>,
+    /// Log of a call: 64.
+    pub log_kib: Option<u32>,
+    /// Handles of a guest: 4,096.
+    pub handles: Option<u32>,
+    /// Requests in one call: 32.
+    pub requests: Option<u32>,
+    /// Body of a request: 8.
+    pub request_body_mib: Option<u32>,
+    /// Body of an answer: 16.
+    pub response_body_mib: Option<u32>,
+    /// Headers of a request or an answer: 64.
+    pub header_kib: Option<u32>,
+    /// Until a connection stands: 5.
+    pub connect_seconds: Option<u32>,
+    /// Until the first byte of an answer: 15.
+    pub first_byte_seconds: Option<u32>,
+    /// Between two bytes of an answer: 10.
+    pub between_bytes_seconds: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    List,
+    Number,
+}
+
+/// Every key there is. A test holds this list against the types above.
+const KEYS: &[(&str, Kind)] = &[
+    ("listen", Kind::Text),
+    ("hosts", Kind::List),
+    ("egress.allow", Kind::List),
+    ("egress.ca-file", Kind::Text),
+    ("store.cache-mib", Kind::Number),
+    ("vault.key-file", Kind::Text),
+    ("limits.component-mib", Kind::Number),
+    ("limits.compile-seconds", Kind::Number),
+    ("limits.compile-memory-mib", Kind::Number),
+    ("limits.describe-cpu-milliseconds", Kind::Number),
+    ("limits.call-cpu-milliseconds", Kind::Number),
+    ("limits.test-seconds", Kind::Number),
+    ("limits.memory-mib", Kind::Number),
+    ("limits.log-kib", Kind::Number),
+    ("limits.handles", Kind::Number),
+    ("limits.requests", Kind::Number),
+    ("limits.request-body-mib", Kind::Number),
+    ("limits.response-body-mib", Kind::Number),
+    ("limits.header-kib", Kind::Number),
+    ("limits.connect-seconds", Kind::Number),
+    ("limits.first-byte-seconds", Kind::Number),
+    ("limits.between-bytes-seconds", Kind::Number),
+];
+
+/// Variables that are not keys of the file: the command's own, and the master key.
+const OTHER_VARIABLES: &[&str] = &[
+    "TURNBUCKLE_DATA",
+    "TURNBUCKLE_CONFIG",
+    "TURNBUCKLE_SERVER",
+    "TURNBUCKLE_TOKEN",
+    "TURNBUCKLE_OUTPUT",
+    "TURNBUCKLE_LOG",
+    "TURNBUCKLE_MASTER_KEY",
+    "TURNBUCKLE_COMPILE_WORKER",
+];
+
 impl Config {
-    /// Reads the file, where there is one, and then what the environment sets: `[egress] allow` is
-    /// `TURNBUCKLE_EGRESS_ALLOW`. An unknown key is an error that names the nearest known one.
+    /// Reads the file, where there is one, then what the environment sets, and reports everything that is wrong at once.
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
-        todo!()
+        let mut table = match file {
+            Some(path) => read(path)?,
+            None => Table::new(),
+        };
+        let mut problems = Vec::new();
+        unknown_keys(&table, "", &mut problems);
+        let mut key = None;
+        for (name, value) in environment.filter(|(name, _)| name.starts_with("TURNBUCKLE_")) {
+            if name == "TURNBUCKLE_MASTER_KEY" {
+                key = Some(Secret::new(value));
+            } else if !OTHER_VARIABLES.contains(&name.as_str()) {
+                set_from_environment(&mut table, &name, &value, &mut problems);
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        let mut config: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+            Error::field(file.map_or("environment".into(), |path| path.display().to_string()), error.message())
+        })?;
+        config.vault.key = key;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        for entry in &self.egress.allow {
+            if let Err(error) = entry.parse::<crate::egress::AllowEntry>() {
+                problems.push(FieldProblem::new("egress.allow", error.to_string()));
+            }
+        }
+        if self.vault.key.is_some() && self.vault.key_file.is_some() {
+            problems.push(FieldProblem::new(
+                "vault.key-file",
+                "TURNBUCKLE_MASTER_KEY is set too; keep one of them, so that it is plain which key is in use",
+            ));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
+    }
+}
+
+fn read(path: &Path) -> Result<Table, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Data {
+        rule: "config-unreadable",
+        message: format!("the configuration {} can't be read: {source}", path.display()),
+        hint: Some("name another file with --config, or make this one readable".into()),
+        source: Some(Box::new(source)),
+    })?;
+    text.parse::<Table>().map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        Error::field(format!("{}:{line}", path.display()), error.message())
+    })
+}
+
+fn unknown_keys(table: &Table, above: &str, problems: &mut Vec<FieldProblem>) {
+    for (key, value) in table {
+        let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        if KEYS.iter().any(|(known, _)| *known == path) {
+            continue;
+        }
+        let section = format!("{path}.");
+        match value {
+            Value::Table(inner) if KEYS.iter().any(|(known, _)| known.starts_with(&section)) => {
+                unknown_keys(inner, &path, problems);
+            }
+            _ => problems
+                .push(FieldProblem::new(&path, unknown(&path, KEYS.iter().map(|(known, _)| (*known).to_owned())))),
+        }
+    }
+}
+
+fn set_from_environment(table: &mut Table, name: &str, value: &str, problems: &mut Vec<FieldProblem>) {
+    let variable = |key: &str| format!("TURNBUCKLE_{}", key.replace(['.', '-'], "_").to_uppercase());
+    let Some((key, kind)) = KEYS.iter().find(|(key, _)| variable(key) == name) else {
+        let known =
+            KEYS.iter().map(|(key, _)| variable(key)).chain(OTHER_VARIABLES.iter().map(|name| (*name).to_owned()));
+        problems.push(FieldProblem::new(name, unknown(name, known)));
+        return;
+    };
+    let parsed = match kind {
+        Kind::Text => Value::String(value.to_owned()),
+        Kind::List => {
+            let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        Kind::Number => match value.trim().parse() {
+            Ok(number) => Value::Integer(number),
+            Err(_not_a_number) => {
+                problems.push(FieldProblem::new(name, "must be a whole number"));
+                return;
+            }
+        },
+    };
+    match key.split_once('.') {
+        None => {
+            table.insert((*key).to_owned(), parsed);
+        }
+        Some((section, key)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(key.to_owned(), parsed);
+            }
+        }
+    }
+}
+
+fn unknown(given: &str, known: impl Iterator<Item = String>) -> String {
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(given, &known), known))
+        .min_by(|left, right| left.0.cmp(&right.0))
+        .filter(|(distance, _)| *distance <= given.len().div_ceil(2));
+    match nearest {
+        Some((_, nearest)) => format!("there is no such key; did you mean `{nearest}`?"),
+        None => "there is no such key".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("turnbuckle.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&path), environment.collect::<Vec<_>>().into_iter())
+    }
+
+    fn problems(result: Result<Config, Error>) -> Vec<String> {
+        match result.unwrap_err() {
+            Error::Invalid { problems } => problems.iter().map(ToString::to_string).collect(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest_known_one_all_at_once() {
+        assert_eq!(
+            problems(load("[egress]\nalow = []\n[limit]\nx = 1\n", &[("TURNBUCKLE_EGRESS_ALLOWED", "x")])),
+            [
+                "egress.alow: there is no such key; did you mean `egress.allow`?",
+                "limit: there is no such key",
+                "TURNBUCKLE_EGRESS_ALLOWED: there is no such key; did you mean `TURNBUCKLE_EGRESS_ALLOW`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let config = load(
+            "[egress]\nallow = [\"10.0.0.0/8\"]\n[limits]\nrequests = 3\n",
+            &[("TURNBUCKLE_EGRESS_ALLOW", "http://127.0.0.1:5000, 10.1.0.0/16")],
+        )
+        .unwrap();
+        assert_eq!(config.egress.allow, ["http://127.0.0.1:5000", "10.1.0.0/16"]);
+        assert_eq!(config.limits.requests, Some(3));
+    }
+
+    #[test]
+    fn every_key_of_the_list_is_a_key_of_the_types() {
+        for (key, kind) in KEYS {
+            let value = match (*key, kind) {
+                ("listen", _) => "\"127.0.0.1:1\"",
+                (_, Kind::Text) => "\"x\"",
+                (_, Kind::List) => "[]",
+                (_, Kind::Number) => "1",
+            };
+            let default = format!("{:?}", Config::default());
+            let config = load(&format!("{key} = {value}\n"), &[]).unwrap();
+            assert!(*kind == Kind::List || format!("{config:?}") != default, "{key} sets nothing");
+        }
+    }
+
+    #[test]
+    fn a_master_key_from_the_environment_does_not_print() {
+        let config = load("", &[("TURNBUCKLE_MASTER_KEY", "c2VjcmV0")]).unwrap();
+        assert!(!format!("{config:?}").contains("c2VjcmV0"));
     }
 }

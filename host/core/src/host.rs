@@ -1,23 +1,30 @@
 //! The host: a cheap handle that everything else is called on.
 
+mod open;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use semver::Version;
 
-use crate::config::Config;
-use crate::model::actor::Actor;
-use crate::model::connection::Change;
+use crate::catalog::Catalog;
+use crate::connections::{Body, Connections, need};
+use crate::credentials::Credentials;
+use crate::flows::Flows;
+use crate::model::actor::{Actor, Permission};
+use crate::model::connection::{Change, Connection};
 use crate::model::error::Error;
 use crate::model::flow::Flow;
 use crate::model::view::{
-    CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport, FlowRow,
-    HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation, Upgrade,
-    UpgradeReport,
+    CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey, ConnectorView, EditConnection,
+    FlowReport, FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected,
+    Rotation, Upgrade, UpgradeReport,
 };
+use crate::runtime::Runtime;
+use crate::store::Store;
 
-/// Body of a request or an answer that streams.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
+pub use open::Builder;
 
 /// An open host. Cloning is cheap; all clones are one host.
 #[derive(Debug, Clone)]
@@ -26,48 +33,82 @@ pub struct Host {
 }
 
 #[derive(Debug)]
-struct Inner {}
+struct Inner {
+    data: PathBuf,
+    egress_allow: Vec<String>,
+    store: Store,
+    runtime: Runtime,
+    catalog: Catalog,
+    credentials: Credentials,
+    connections: Connections,
+    flows: Flows,
+}
 
 impl Host {
-    /// Opens the data directory, making it where it is not there.
-    pub async fn open(data: impl Into<PathBuf>, config: Config) -> Result<Self, Error> {
-        todo!()
+    fn read(&self, connection: Connection) -> Result<ConnectionView, Error> {
+        self.inner.connections.view(connection)
     }
+
+    fn find(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
+        self.read(self.inner.connections.find(actor, key)?)
+    }
+}
+
+/// `github`, or `github@1.2.0`.
+fn connector_key(text: &str) -> Result<ConnectorKey, Error> {
+    let (name, version) = match text.split_once('@') {
+        Some((name, version)) => {
+            let version =
+                Version::parse(version).map_err(|error| Error::field("version", format!("`{version}`: {error}")))?;
+            (name, Some(version))
+        }
+        None => (text, None),
+    };
+    let name = name.parse().map_err(|_no_name_of_any_connector| Error::not_found("connector", text))?;
+    Ok(ConnectorKey { name, version })
 }
 
 /// Connectors. `name` is `github`, or `github@1.2.0` for one version.
 impl Host {
     /// Installs a component: judged, compiled, asked to describe itself, and kept.
     pub async fn install_connector(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.install(actor, component).await
     }
     /// Does what an install does, and keeps nothing.
     pub async fn check_connector(&self, actor: &Actor, component: Bytes) -> Result<CheckReport, Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.check(component).await
     }
     /// The newest version of each connector, by name.
     pub fn connectors(&self, actor: &Actor, filter: &ConnectorFilter) -> Result<Vec<ConnectorView>, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        self.inner.catalog.list(filter)
     }
     /// One connector.
     pub fn connector(&self, actor: &Actor, name: &str) -> Result<ConnectorView, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        self.inner.catalog.view(&connector_key(name)?)
     }
     /// Lets new connections be made with it, or not.
     pub async fn enable_connector(&self, actor: &Actor, name: &str, enabled: bool) -> Result<ConnectorView, Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.change(&connector_key(name)?, move |installed| installed.enabled = enabled).await
     }
     /// Puts it under "Get started", or takes it away.
     pub async fn feature_connector(&self, actor: &Actor, name: &str, featured: bool) -> Result<ConnectorView, Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.change(&connector_key(name)?, move |installed| installed.featured = featured).await
     }
     /// Moves connections to another version.
     pub async fn upgrade_connector(&self, actor: &Actor, name: &str, upgrade: Upgrade) -> Result<UpgradeReport, Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.connections.upgrade(actor, &connector_key(name)?, upgrade).await
     }
     /// Removes it, or one version; refused while connections use it.
     pub async fn remove_connector(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        todo!()
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.remove(&connector_key(name)?).await
     }
 }
 
@@ -75,19 +116,23 @@ impl Host {
 impl Host {
     /// Makes a connection and tests it.
     pub async fn create_connection(&self, actor: &Actor, new: NewConnection) -> Result<ConnectionView, Error> {
-        todo!()
+        let id = self.inner.connections.create(actor, new).await?;
+        self.find(actor, &id.to_string())
     }
     /// A page of connections, by name.
     pub fn connections(&self, actor: &Actor, filter: &ConnectionFilter) -> Result<Page<ConnectionView>, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        self.inner.connections.list(actor, filter)
     }
     /// One connection.
     pub fn connection(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        self.find(actor, key)
     }
     /// Tests it; the verdict stands in the answer.
     pub async fn test_connection(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
-        todo!()
+        let tested = self.inner.connections.test(actor, key).await?;
+        self.read(tested)
     }
     /// Saves a change and tests it.
     pub async fn edit_connection(
@@ -96,23 +141,27 @@ impl Host {
         key: &str,
         edit: EditConnection,
     ) -> Result<ConnectionView, Error> {
-        todo!()
+        let id = self.inner.connections.edit(actor, key, edit).await?;
+        self.find(actor, &id.to_string())
     }
     /// Tries a new credential; only one that passes replaces the old one.
     pub async fn reconnect_connection(&self, actor: &Actor, key: &str, new: Reconnect) -> Result<Reconnected, Error> {
-        todo!()
+        let (id, replaced, verdict) = self.inner.connections.reconnect(actor, key, new).await?;
+        Ok(Reconnected { replaced, verdict, connection: self.find(actor, &id.to_string())? })
     }
     /// Switches it on or off.
     pub async fn enable_connection(&self, actor: &Actor, key: &str, enabled: bool) -> Result<ConnectionView, Error> {
-        todo!()
+        let id = self.inner.connections.enable(actor, key, enabled).await?;
+        self.find(actor, &id.to_string())
     }
     /// Deletes it; refused while a flow uses it.
     pub async fn delete_connection(&self, actor: &Actor, key: &str) -> Result<(), Error> {
-        todo!()
+        self.inner.connections.delete(actor, key).await
     }
     /// The rows of "Flows using connection".
     pub fn connection_flows(&self, actor: &Actor, key: &str) -> Result<Vec<FlowRow>, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        self.inner.connections.flows(&self.inner.connections.find(actor, key)?)
     }
     /// Who changed it, newest first.
     pub fn connection_history(
@@ -122,7 +171,9 @@ impl Host {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Page<Change>, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        let connection = self.inner.connections.find(actor, key)?;
+        self.inner.connections.history(&connection, cursor, limit)
     }
     /// Sends a request through it. The URI is a path on its first origin, or a URL within its origins.
     pub async fn send(
@@ -131,7 +182,7 @@ impl Host {
         key: &str,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
-        todo!()
+        self.inner.connections.send(actor, key, request).await
     }
 }
 
@@ -139,23 +190,23 @@ impl Host {
 impl Host {
     /// Registers a flow, or what changed of it.
     pub async fn put_flow(&self, actor: &Actor, id: &str, flow: PutFlow) -> Result<Flow, Error> {
-        todo!()
+        self.inner.flows.put(actor, id, flow).await
     }
     /// A page of flows, by id.
     pub fn flows(&self, actor: &Actor, cursor: Option<&str>, limit: Option<usize>) -> Result<Page<Flow>, Error> {
-        todo!()
+        self.inner.flows.list(actor, cursor, limit)
     }
     /// One flow.
     pub fn flow(&self, actor: &Actor, id: &str) -> Result<Flow, Error> {
-        todo!()
+        self.inner.flows.get(actor, id)
     }
     /// A person opened it: all its connections are tested.
     pub async fn open_flow(&self, actor: &Actor, id: &str) -> Result<FlowReport, Error> {
-        todo!()
+        self.inner.flows.open(actor, id).await
     }
     /// A person selected a connection in it: the use is added and tested.
     pub async fn select_connection(&self, actor: &Actor, id: &str, new: PutUse) -> Result<FlowReport, Error> {
-        todo!()
+        self.inner.flows.select(actor, id, new).await
     }
     /// Takes a use away; all uses of that connection where no step is given.
     pub async fn deselect_connection(
@@ -165,11 +216,11 @@ impl Host {
         connection: &str,
         step: Option<&str>,
     ) -> Result<Flow, Error> {
-        todo!()
+        self.inner.flows.deselect(actor, id, connection, step).await
     }
     /// Forgets it.
     pub async fn remove_flow(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        todo!()
+        self.inner.flows.remove(actor, id).await
     }
 }
 
@@ -177,14 +228,31 @@ impl Host {
 impl Host {
     /// How it stands.
     pub fn report(&self, actor: &Actor) -> Result<HostReport, Error> {
-        todo!()
+        need(actor, Permission::ViewConnections)?;
+        let inner = &self.inner;
+        let (connectors, connections) =
+            inner.store.read(|reader| Ok((reader.connectors()?.len() as u64, reader.count_connections()?)))?;
+        Ok(HostReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            data: inner.data.display().to_string(),
+            connectors,
+            connections,
+            pooling: inner.runtime.pooling(),
+            master_key: inner.credentials.vault().current(),
+            master_key_source: inner.credentials.vault().from(),
+            egress_allow: inner.egress_allow.clone(),
+        })
     }
     /// Copies the store while it runs. The master key is not in the copy.
     pub async fn backup(&self, actor: &Actor, to: PathBuf) -> Result<(), Error> {
-        todo!()
+        need(actor, Permission::ManageSetup)?;
+        let store = self.inner.store.clone();
+        let copied = tokio::task::spawn_blocking(move || store.backup(&to)).await;
+        copied.map_err(|panicked| Error::internal("copying the store")(Box::new(panicked)))?.map_err(Error::from)
     }
     /// Makes a new master key and seals every secret anew.
     pub async fn rotate_key(&self, actor: &Actor) -> Result<Rotation, Error> {
-        todo!()
+        need(actor, Permission::ManageSetup)?;
+        self.inner.credentials.rotate(&self.inner.store).await
     }
 }

@@ -1,10 +1,29 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
-pub mod config;
 mod host;
+
+pub mod config;
+mod flows;
+
+mod connections;
+
+mod credentials;
+
+mod catalog;
+
+#[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the home of the sandbox, and of its clock")]
+mod runtime;
+
+#[expect(clippy::disallowed_types, reason = "the only way out")]
+mod egress;
+
+#[expect(clippy::disallowed_types, reason = "the home of the database")]
+mod store;
+
 mod model;
 
-pub use host::{Body, Host};
+pub use connections::Body;
+pub use host::{Builder, Host};
 pub use model::actor::{Actor, Permission};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
@@ -13,6 +32,7 @@ pub use model::error::{Error, FieldProblem, User};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::origin::{Origin, OriginError};
+pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
@@ -20,3 +40,4 @@ pub use model::view::{
     FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
     Upgrade, UpgradeReport, UpgradeRow,
 };
+pub use runtime::{Compiler, compile_worker};

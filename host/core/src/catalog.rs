@@ -1,0 +1,306 @@
+//! The installed connectors: installed once, judged once, described by what they said then.
+
+mod icon;
+mod judge;
+mod upgrade;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use semver::Version;
+
+use crate::model::actor::Actor;
+use crate::model::connector::{ConnectorRef, Installed, Surface};
+use crate::model::descriptor::Descriptor;
+use crate::model::error::{Error, FieldProblem, User};
+use crate::model::id::{ConnectorName, Digest};
+use crate::model::outside::Outside;
+use crate::model::view::{CheckReport, ConnectorFilter, ConnectorKey, ConnectorView, InstallReport};
+use crate::runtime::{CallError, Runtime};
+use crate::store::{Reader, Store};
+
+pub(crate) use upgrade::differences;
+
+/// The catalog: records in the store, components beside it, compiled code with the runtime.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalog {
+    store: Store,
+    runtime: Runtime,
+    components: PathBuf,
+    outside: Outside,
+}
+
+struct Judged {
+    descriptor: Descriptor,
+    name: ConnectorName,
+    version: Version,
+    surface: Surface,
+    digest: Digest,
+}
+
+impl Catalog {
+    pub(crate) fn new(store: Store, runtime: Runtime, components: PathBuf, outside: Outside) -> Self {
+        Self { store, runtime, components, outside }
+    }
+
+    pub(crate) async fn install(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
+        let judged = self.judge(&component).await?;
+        let path = self.component_path(&judged.digest);
+        let bytes = component.clone();
+        tokio::task::spawn_blocking(move || keep(&path, &bytes))
+            .await
+            .map_err(|error| Error::internal("keeping the component")(Box::new(error)))??;
+        let installed = Installed {
+            reference: ConnectorRef { name: judged.name, version: judged.version, digest: judged.digest },
+            descriptor: judged.descriptor,
+            surface: judged.surface,
+            size: component.len() as u64,
+            enabled: true,
+            featured: false,
+            installed_at: self.outside.now(),
+            installed_by: actor.name().to_owned(),
+        };
+        self.store
+            .write(move |writer| {
+                let others = writer.connector_versions(&installed.reference.name)?;
+                if let Some(there) = others.iter().find(|other| other.reference.version == installed.reference.version)
+                {
+                    if there.reference.digest == installed.reference.digest {
+                        let asks_for = there.descriptor.origins.clone();
+                        return Ok(InstallReport {
+                            connector: there.clone(),
+                            new: false,
+                            asks_for,
+                            widened: Vec::new(),
+                        });
+                    }
+                    return Err(taken(there));
+                }
+                let mut installed = installed;
+                // What stands under "Get started" stays there with its next version.
+                installed.featured = others.iter().any(|other| other.featured);
+                let older = others.iter().filter(|other| other.reference.version < installed.reference.version);
+                let widened = older
+                    .max_by(|a, b| a.reference.version.cmp(&b.reference.version))
+                    .map_or_else(Vec::new, |older| differences(&older.descriptor, &installed.descriptor).origins_added);
+                writer.put_connector(&installed)?;
+                let asks_for = installed.descriptor.origins.clone();
+                Ok(InstallReport { connector: installed, new: true, asks_for, widened })
+            })
+            .await
+    }
+
+    pub(crate) async fn check(&self, component: Bytes) -> Result<CheckReport, Error> {
+        let judged = self.judge(&component).await?;
+        Ok(CheckReport {
+            descriptor: judged.descriptor,
+            surface: judged.surface,
+            digest: judged.digest.to_string(),
+            size: component.len() as u64,
+        })
+    }
+
+    /// All that is asked of a component before it is trusted with anything, cheapest question first.
+    async fn judge(&self, component: &Bytes) -> Result<Judged, Error> {
+        let surface =
+            self.runtime.inspect(component).map_err(|refused| Error::field("component", refused.to_string()))?;
+        let digest = Digest::of(component);
+        self.runtime.compile(component, &digest).await.map_err(Error::from)?;
+        let described = self.runtime.describe(&digest).await.map_err(|error| match error {
+            CallError::Trapped { .. } | CallError::Cpu { .. } | CallError::Wall { .. } | CallError::Memory { .. } => {
+                Error::field("component", format!("`describe` did not answer: {error}"))
+            }
+            other => Error::from(other),
+        })?;
+        let descriptor = described.value;
+        let problems = judge::judge(&descriptor);
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        let unreadable = |words: String| Error::Invalid { problems: vec![FieldProblem::new("descriptor", words)] };
+        let name = descriptor.name.parse().map_err(|error| unreadable(format!("{error}")))?;
+        let version = Version::parse(&descriptor.version).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Judged { name, version, descriptor, surface, digest })
+    }
+
+    /// Makes sure that its code is compiled for this engine: after an upgrade of the host it is compiled anew, from the
+    /// component that was judged at install.
+    pub(crate) async fn prepare(&self, reference: &ConnectorRef) -> Result<(), Error> {
+        if self.runtime.has_compiled(&reference.digest) {
+            return Ok(());
+        }
+        let path = self.component_path(&reference.digest);
+        let name = &reference.name;
+        let bytes = tokio::fs::read(&path).await.map_err(|source| Error::Data {
+            rule: "component-missing",
+            message: format!("the component of connector `{name}` can't be read from {}", path.display()),
+            hint: Some(format!("install `{name}` {} again", reference.version)),
+            source: Some(Box::new(source)),
+        })?;
+        if Digest::of(&bytes) != reference.digest {
+            return Err(Error::Data {
+                rule: "component-damaged",
+                message: format!(
+                    "the component of connector `{name}` in {} is not the one that was installed",
+                    path.display()
+                ),
+                hint: Some(format!("install `{name}` {} again", reference.version)),
+                source: None,
+            });
+        }
+        self.runtime.compile(&bytes, &reference.digest).await.map_err(Error::from)
+    }
+
+    pub(crate) fn list(&self, filter: &ConnectorFilter) -> Result<Vec<ConnectorView>, Error> {
+        let all = self.store.read(|reader| {
+            let installed = reader.connectors()?;
+            let mut views: Vec<ConnectorView> = Vec::new();
+            for version in installed {
+                match views.last_mut() {
+                    Some(view) if view.installed.reference.name == version.reference.name => {
+                        view.versions.push(version.reference.version);
+                    }
+                    _ => {
+                        let connections = reader.count_connections_of(&version.reference.name)?;
+                        views.push(ConnectorView {
+                            versions: vec![version.reference.version.clone()],
+                            connections,
+                            installed: version,
+                        });
+                    }
+                }
+            }
+            Ok(views)
+        })?;
+        Ok(all.into_iter().filter(|view| matches(view, filter)).collect())
+    }
+
+    pub(crate) fn view(&self, key: &ConnectorKey) -> Result<ConnectorView, Error> {
+        let (versions, connections) = self
+            .store
+            .read(|reader| Ok((reader.connector_versions(&key.name)?, reader.count_connections_of(&key.name)?)))?;
+        let names: Vec<_> = versions.iter().map(|version| version.reference.version.clone()).collect();
+        let wanted =
+            |installed: &Installed| key.version.as_ref().is_none_or(|version| *version == installed.reference.version);
+        let installed = versions.into_iter().find(wanted).ok_or_else(|| missing(key))?;
+        Ok(ConnectorView { installed, versions: names, connections })
+    }
+
+    /// Changes a flag of one version, or of all.
+    pub(crate) async fn change(
+        &self,
+        key: &ConnectorKey,
+        change: impl Fn(&mut Installed) + Send + 'static,
+    ) -> Result<ConnectorView, Error> {
+        let wanted = key.clone();
+        self.store
+            .write(move |writer| {
+                let versions = select(writer, &wanted)?;
+                for mut installed in versions {
+                    change(&mut installed);
+                    writer.put_connector(&installed)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.view(key)
+    }
+
+    pub(crate) async fn remove(&self, key: &ConnectorKey) -> Result<(), Error> {
+        let wanted = key.clone();
+        let gone = self
+            .store
+            .write(move |writer| {
+                let versions = select(writer, &wanted)?;
+                let mut users = Vec::new();
+                for id in writer.connections_of(&wanted.name, wanted.version.as_ref(), 20)? {
+                    if let Some(connection) = writer.connection(id)? {
+                        users.push(User { kind: "connection".into(), id: id.to_string(), name: connection.name });
+                    }
+                }
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "connector", name: wanted.name.to_string(), users });
+                }
+                for installed in &versions {
+                    writer.remove_connector(&installed.reference.name, &installed.reference.version)?;
+                }
+                Ok(versions)
+            })
+            .await?;
+        for installed in gone {
+            // Another connector may be the same component under another name only if it lied about its name; names are part
+            // of the component, so nobody else needs these files. A file that stays behind is harmless.
+            let path = self.component_path(&installed.reference.digest);
+            if let Err(error) = tokio::fs::remove_file(&path).await {
+                tracing::warn!(path = %path.display(), %error, "a component that is no longer needed stays behind");
+            }
+            self.runtime.forget(&installed.reference.digest);
+        }
+        Ok(())
+    }
+
+    fn component_path(&self, digest: &Digest) -> PathBuf {
+        self.components.join(format!("{digest}.wasm"))
+    }
+}
+
+fn select(reader: &Reader, key: &ConnectorKey) -> Result<Vec<Installed>, Error> {
+    let mut versions = reader.connector_versions(&key.name)?;
+    if let Some(version) = &key.version {
+        versions.retain(|installed| installed.reference.version == *version);
+    }
+    if versions.is_empty() { Err(missing(key)) } else { Ok(versions) }
+}
+
+fn taken(there: &Installed) -> Error {
+    Error::Refused {
+        rule: "version-taken",
+        message: format!(
+            "connector `{}` {} is installed already, as another component ({})",
+            there.reference.name,
+            there.reference.version,
+            &there.reference.digest.as_str()[..12]
+        ),
+        hint: Some("raise the version in the descriptor, or remove the installed one first".into()),
+    }
+}
+
+fn missing(key: &ConnectorKey) -> Error {
+    let name = match &key.version {
+        Some(version) => format!("{}@{version}", key.name),
+        None => key.name.to_string(),
+    };
+    Error::not_found("connector", name)
+}
+
+fn matches(view: &ConnectorView, filter: &ConnectorFilter) -> bool {
+    let descriptor = &view.installed.descriptor;
+    let text = filter.text.as_deref().map(str::to_lowercase).unwrap_or_default();
+    let found = [&descriptor.name, &descriptor.label, &descriptor.publisher, &descriptor.summary]
+        .iter()
+        .any(|place| place.to_lowercase().contains(&text));
+    let category = filter.category.as_ref().is_none_or(|wanted| descriptor.categories.contains(wanted));
+    found && category && filter.featured.is_none_or(|featured| view.installed.featured == featured)
+}
+
+/// Written beside and renamed: a component that is there is whole.
+fn keep(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| Error::Data {
+        rule: "component-unwritable",
+        message: format!("the component can't be kept in {}", folder.display()),
+        hint: None,
+        source: Some(Box::new(source)),
+    })
+}

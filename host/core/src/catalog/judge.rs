@@ -1,0 +1,234 @@
+//! Judges a descriptor: every rule that it breaks, and where.
+
+use std::collections::BTreeSet;
+
+use semver::Version;
+use url::Url;
+
+use super::icon;
+use crate::model::descriptor::{Descriptor, Field, FieldKind, Protocol, SignIn};
+use crate::model::error::FieldProblem;
+use crate::model::id::kebab;
+use crate::model::origin::Origin;
+use crate::model::template::Template;
+
+const DESCRIPTOR_BYTES: usize = 256 * 1024;
+const FIELDS: usize = 64;
+const PROTOCOLS: usize = 32;
+const ORIGINS: usize = 64;
+const CHOICES: usize = 256;
+
+/// Names that templates take from the host itself.
+const HOSTS_OWN: &[&str] = &["redirect-uri", "state", "code-verifier", "uuid"];
+/// Names that a sign-in captures unasked.
+const CAPTURED: &[&str] = &["access-token", "refresh-token", "expires-in", "expires-at", "code"];
+
+/// Everything that is wrong with it; nothing where it may be installed.
+pub(crate) fn judge(descriptor: &Descriptor) -> Vec<FieldProblem> {
+    let mut judge = Judge { problems: Vec::new() };
+    judge.descriptor(descriptor);
+    judge.problems
+}
+
+struct Judge {
+    problems: Vec<FieldProblem>,
+}
+
+impl Judge {
+    fn say(&mut self, place: impl Into<String>, words: impl Into<String>) {
+        self.problems.push(FieldProblem::new(format!("descriptor.{}", place.into()), words));
+    }
+
+    fn descriptor(&mut self, descriptor: &Descriptor) {
+        let size = serde_json::to_vec(descriptor).map_or(usize::MAX, |text| text.len());
+        if size > DESCRIPTOR_BYTES {
+            self.say("", format!("has {size} bytes; at most {DESCRIPTOR_BYTES} are allowed"));
+            return;
+        }
+        self.name("name", &descriptor.name);
+        self.text("label", &descriptor.label, 1, 80);
+        self.text("publisher", &descriptor.publisher, 1, 80);
+        self.text("summary", &descriptor.summary, 1, 200);
+        if let Err(error) = Version::parse(&descriptor.version) {
+            self.say("version", format!("`{}` is not a semantic version: {error}", short(&descriptor.version)));
+        }
+        if descriptor.categories.len() > 8 {
+            self.say("categories", "at most 8 are allowed");
+        }
+        for (at, category) in descriptor.categories.iter().enumerate() {
+            self.text(&format!("categories[{at}]"), category, 1, 40);
+        }
+        if let Some(link) = &descriptor.documentation {
+            match Url::parse(link) {
+                Ok(url) if url.scheme() == "https" && url.has_host() => {}
+                _ => self.say("documentation", "must be an https:// link"),
+            }
+        }
+        if let Some(svg) = &descriptor.icon_svg
+            && let Err(words) = icon::judge(svg)
+        {
+            self.say("icon-svg", words);
+        }
+        self.protocols(descriptor);
+        self.origins(descriptor);
+    }
+
+    fn protocols(&mut self, descriptor: &Descriptor) {
+        let mut settings = BTreeSet::new();
+        self.fields("settings", &descriptor.settings, &mut settings, SignIn::None);
+        if descriptor.protocols.is_empty() || descriptor.protocols.len() > PROTOCOLS {
+            self.say("protocols", format!("there must be 1 to {PROTOCOLS}"));
+        }
+        let mut names = BTreeSet::new();
+        for (at, protocol) in descriptor.protocols.iter().take(PROTOCOLS).enumerate() {
+            let place = format!("protocols[{at}]");
+            self.name(&format!("{place}.name"), &protocol.name);
+            if !names.insert(&protocol.name) {
+                self.say(format!("{place}.name"), format!("`{}` stands there twice", short(&protocol.name)));
+            }
+            self.text(&format!("{place}.label"), &protocol.label, 1, 80);
+            self.optional_text(&format!("{place}.help"), protocol.help.as_deref());
+            let mut seen = settings.clone();
+            self.fields(&format!("{place}.fields"), &protocol.fields, &mut seen, protocol.sign_in);
+        }
+    }
+
+    fn fields<'a>(&mut self, place: &str, fields: &'a [Field], seen: &mut BTreeSet<&'a str>, sign_in: SignIn) {
+        if fields.len() > FIELDS {
+            self.say(place, format!("has {} fields; at most {FIELDS} are allowed", fields.len()));
+        }
+        for (at, field) in fields.iter().take(FIELDS).enumerate() {
+            let place = format!("{place}[{at}]");
+            self.name(&format!("{place}.name"), &field.name);
+            if !seen.insert(&field.name) {
+                self.say(format!("{place}.name"), format!("`{}` is the name of another field", short(&field.name)));
+            }
+            let reserved = HOSTS_OWN.contains(&field.name.as_str())
+                || (sign_in != SignIn::None && CAPTURED.contains(&field.name.as_str()));
+            if reserved {
+                self.say(format!("{place}.name"), format!("`{}` is a name of the host's own", field.name));
+            }
+            self.field(&place, field);
+        }
+    }
+
+    fn field(&mut self, place: &str, field: &Field) {
+        self.text(&format!("{place}.label"), &field.label, 1, 80);
+        self.optional_text(&format!("{place}.help"), field.help.as_deref());
+        self.optional_text(&format!("{place}.placeholder"), field.placeholder.as_deref());
+        if field.kind != FieldKind::Secret && names_a_secret(&field.name) {
+            self.say(
+                format!("{place}.kind"),
+                format!("`{}` is named like a secret, so it must be of kind `secret`", short(&field.name)),
+            );
+        }
+        if let FieldKind::Choice(choices) = &field.kind {
+            let values: BTreeSet<_> = choices.iter().map(|choice| &choice.value).collect();
+            if choices.is_empty() || choices.len() > CHOICES {
+                self.say(format!("{place}.kind"), format!("a choice has 1 to {CHOICES} values"));
+            } else if values.len() < choices.len() {
+                self.say(format!("{place}.kind"), "a value of the choice stands there twice");
+            }
+        }
+        if let Some(pattern) = &field.pattern
+            && (pattern.len() > 500 || regex_lite::Regex::new(pattern).is_err())
+        {
+            self.say(format!("{place}.pattern"), "is not a regular expression of at most 500 characters");
+            return;
+        }
+        if let Some(default) = &field.default {
+            if field.kind == FieldKind::Secret {
+                self.say(format!("{place}.default"), "a secret has no default");
+            } else if let Err(words) = crate::model::field::check(field, default) {
+                self.say(format!("{place}.default"), words);
+            }
+        }
+    }
+
+    fn origins(&mut self, descriptor: &Descriptor) {
+        if descriptor.origins.is_empty() || descriptor.origins.len() > ORIGINS {
+            self.say("origins", format!("there must be 1 to {ORIGINS}: requests may go nowhere else"));
+        }
+        for (at, origin) in descriptor.origins.iter().take(ORIGINS).enumerate() {
+            let place = format!("origins[{at}]");
+            match Template::parse(origin) {
+                Err(error) => self.say(place, error.to_string()),
+                Ok(template) => {
+                    for name in template.names() {
+                        self.origin_name(&place, descriptor, name);
+                    }
+                    self.origin_shape(&place, descriptor, &template, origin);
+                }
+            }
+        }
+    }
+
+    fn origin_name(&mut self, place: &str, descriptor: &Descriptor, name: &str) {
+        // What a sign-in captures is known only once it ran.
+        let captures = descriptor.protocols.iter().any(|protocol: &Protocol| protocol.sign_in != SignIn::None);
+        match field_of(descriptor, name) {
+            Some(field) if field.kind == FieldKind::Secret => {
+                self.say(place, format!("`{{{name}}}` is a secret; an origin is shown to everyone"));
+            }
+            Some(_) => {}
+            None if captures => {}
+            None => self.say(place, format!("`{{{name}}}` is no field of this connector")),
+        }
+    }
+
+    fn origin_shape(&mut self, place: &str, descriptor: &Descriptor, template: &Template, text: &str) {
+        let names: Vec<_> = template.names().collect();
+        let alone = names.len() == 1 && text == format!("{{{}}}", names[0]);
+        let url = |name: &str| field_of(descriptor, name).is_none_or(|field| field.kind == FieldKind::Url);
+        if alone && url(names[0]) {
+            return;
+        }
+        if names.iter().any(|name| field_of(descriptor, name).is_some_and(|field| field.kind == FieldKind::Url)) {
+            self.say(place, "a url field is an origin by itself: nothing may stand beside it");
+            return;
+        }
+        let sample = names.iter().fold(text.to_owned(), |text, name| text.replace(&format!("{{{name}}}"), "x"));
+        if let Err(error) = sample.parse::<Origin>() {
+            self.say(place, format!("`{}` {error}", short(text)));
+        }
+    }
+
+    fn name(&mut self, place: &str, name: &str) {
+        if let Err(problem) = kebab(name) {
+            self.say(place, format!("`{}` {problem}", short(name)));
+        }
+    }
+
+    fn text(&mut self, place: &str, text: &str, least: usize, most: usize) {
+        let length = text.trim().chars().count();
+        if length < least || length > most {
+            self.say(place, format!("must have {least} to {most} characters; it has {length}"));
+        } else if text.chars().any(char::is_control) {
+            self.say(place, "must not contain control characters");
+        }
+    }
+
+    fn optional_text(&mut self, place: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(place, text, 0, 500);
+        }
+    }
+}
+
+fn field_of<'a>(descriptor: &'a Descriptor, name: &str) -> Option<&'a Field> {
+    let protocols = descriptor.protocols.iter().flat_map(|protocol| &protocol.fields);
+    descriptor.settings.iter().chain(protocols).find(|field| field.name == name)
+}
+
+/// Whether people would take a field of this name for a secret: `password`, `bot-token`, `api-key`.
+fn names_a_secret(name: &str) -> bool {
+    const LAST: &[&str] =
+        &["password", "passwd", "passphrase", "secret", "token", "apikey", "credential", "credentials"];
+    const KEYS: &[&str] = &["api-key", "secret-key", "private-key", "signing-key", "access-key", "secret-access-key"];
+    let last = name.rsplit('-').next().unwrap_or(name);
+    LAST.contains(&last) || KEYS.iter().any(|key| name == *key || name.ends_with(&format!("-{key}")))
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}

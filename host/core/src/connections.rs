@@ -1,0 +1,350 @@
+//! Connections: made, tested, changed, given new credentials, used and deleted.
+
+mod change;
+mod form;
+mod probe;
+mod send;
+mod upgrade;
+
+pub(crate) use change::find_visible;
+pub use send::Body;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+
+use crate::catalog::Catalog;
+use crate::credentials::Credentials;
+use crate::egress::{self, Call, Egress};
+use crate::model::actor::{Actor, Permission};
+use crate::model::authentication::Authentication;
+use crate::model::connection::{Change, Connection, Visibility};
+use crate::model::connector::Installed;
+use crate::model::descriptor::{Descriptor, FieldKind, Protocol};
+use crate::model::error::{Error, FieldProblem};
+use crate::model::flow::Progress;
+use crate::model::id::ConnectionId;
+use crate::model::outside::Outside;
+use crate::model::verdict::FailureKind;
+use crate::model::view::{ConnectionFilter, ConnectionView, FlowRow, Page};
+use crate::runtime::{GuestConnection, Runtime};
+use crate::store::{ConnectionQuery, Reader, Store, StoreError};
+use probe::Probed;
+
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 200;
+
+type Running = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
+
+/// What connections are made of.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) catalog: Catalog,
+    pub(crate) credentials: Credentials,
+    pub(crate) runtime: Runtime,
+    pub(crate) egress: Egress,
+    pub(crate) outside: Outside,
+    pub(crate) limits: egress::Limits,
+    pub(crate) test_wall: Duration,
+}
+
+/// Everything about connections. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    parts: Parts,
+    /// Tests under way: whoever asks for the same one waits for it.
+    running: Arc<Mutex<HashMap<(ConnectionId, u64), Running>>>,
+}
+
+impl std::ops::Deref for Connections {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Connections")
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, running: Arc::default() }
+    }
+
+    /// The connection of this id or name, where the actor may know of it.
+    pub(crate) fn find(&self, actor: &Actor, key: &str) -> Result<Connection, Error> {
+        let found = self.store.read(|reader| find(reader, key))?;
+        found.filter(|connection| visible(actor, connection)).ok_or_else(|| Error::not_found("connection", key))
+    }
+
+    pub(crate) fn view(&self, connection: Connection) -> Result<ConnectionView, Error> {
+        let flows = self.store.read(|reader| reader.count_flows_using(connection.id))?;
+        let origins = self.origins(&connection);
+        Ok(ConnectionView::of(connection, origins, flows))
+    }
+
+    /// Where its requests may go, for people; empty where its settings do not resolve.
+    fn origins(&self, connection: &Connection) -> Vec<String> {
+        let Ok(installed) = self.installed(connection) else { return Vec::new() };
+        let values = crate::credentials::values(&installed.descriptor, &connection.settings, &BTreeMap::new());
+        let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
+        origins.iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn installed(&self, connection: &Connection) -> Result<Installed, Error> {
+        let reference = &connection.connector;
+        let installed = self.store.read(|reader| reader.connector(&reference.name, &reference.version))?;
+        installed.ok_or_else(|| Error::not_found("connector", format!("{}@{}", reference.name, reference.version)))
+    }
+
+    pub(crate) fn list(&self, actor: &Actor, filter: &ConnectionFilter) -> Result<Page<ConnectionView>, Error> {
+        let limit = filter.limit.unwrap_or(PAGE);
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(Error::field("limit", format!("must be 1 to {LONGEST_PAGE}")));
+        }
+        let connector = match &filter.connector {
+            Some(name) => Some(name.parse().map_err(|error| Error::field("connector", format!("{error}")))?),
+            None => None,
+        };
+        let query = ConnectionQuery {
+            connector,
+            status: filter.status,
+            owner: filter.owner.clone(),
+            text: filter.text.clone().filter(|text| !text.is_empty()),
+            after: filter.cursor.clone(),
+            limit,
+        };
+        let page = self.store.read(|reader| reader.connections(&query))?;
+        let seen = page.items.into_iter().filter(|connection| visible(actor, connection));
+        let items = seen.map(|connection| self.view(connection)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: page.next })
+    }
+
+    pub(crate) fn history(
+        &self,
+        connection: &Connection,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page<Change>, Error> {
+        let before = match cursor {
+            Some(text) => {
+                Some(text.parse().map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list"))?)
+            }
+            None => None,
+        };
+        let limit = limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE);
+        let page = self.store.read(|reader| reader.history(connection.id, before, limit))?;
+        Ok(page)
+    }
+
+    /// The rows of "Flows using connection".
+    pub(crate) fn flows(&self, connection: &Connection) -> Result<Vec<FlowRow>, Error> {
+        let testing = self.testing(connection.id);
+        let flows = self.store.read(|reader| reader.flows_using(connection.id))?;
+        let mut rows = Vec::new();
+        for flow in flows {
+            for used in flow.uses.iter().filter(|used| used.connection == connection.id) {
+                rows.push(FlowRow {
+                    id: flow.id.clone(),
+                    name: flow.name.clone(),
+                    version: flow.version.clone(),
+                    status: flow.status,
+                    owner: flow.owner.clone(),
+                    url: flow.url.clone(),
+                    used_as: used.used_as,
+                    step: used.step.clone(),
+                    last_tested: used.last_tested,
+                    progress: if testing { Progress::Testing } else { used.progress },
+                });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Tests it, or waits for the test of it that is under way, and gives it as it is then.
+    pub(crate) async fn test(&self, actor: &Actor, key: &str) -> Result<Connection, Error> {
+        need(actor, Permission::UseConnections)?;
+        let connection = self.find(actor, key)?;
+        let id = connection.id;
+        self.test_stored(connection).await?;
+        let tested = self.store.read(|reader| reader.connection(id))?;
+        tested.ok_or_else(|| Error::not_found("connection", key))
+    }
+
+    pub(crate) async fn test_stored(&self, connection: Connection) -> Result<(), Error> {
+        if !connection.enabled {
+            return Err(disabled(&connection));
+        }
+        let run = {
+            let mut running = self.running.lock().expect("no holder of this lock panics");
+            let key = (connection.id, connection.version);
+            match running.get(&key) {
+                Some(run) => run.clone(),
+                None => {
+                    let run = self.clone().run(connection, key).boxed().shared();
+                    running.insert(key, run.clone());
+                    run
+                }
+            }
+        };
+        run.await.map_err(shared)
+    }
+
+    /// Whether a test of it is under way.
+    fn testing(&self, id: ConnectionId) -> bool {
+        self.running.lock().expect("no holder of this lock panics").keys().any(|(running, _)| *running == id)
+    }
+
+    /// In a task of its own: a caller that goes away does not cut off the others.
+    async fn run(self, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
+        let connections = self.clone();
+        let task = tokio::spawn(async move {
+            let probed = connections.probe(&connection).await?;
+            connections.record(key, probed).await
+        });
+        let outcome = task.await;
+        self.running.lock().expect("no holder of this lock panics").remove(&key);
+        match outcome {
+            Ok(outcome) => outcome.map_err(Arc::new),
+            Err(panicked) => Err(Arc::new(Error::internal("testing the connection")(Box::new(panicked)))),
+        }
+    }
+
+    async fn probe(&self, connection: &Connection) -> Result<Probed, Error> {
+        let installed = self.installed(connection)?;
+        self.catalog.prepare(&connection.connector).await?;
+        let permit = self.credentials.permit(connection, &installed.descriptor)?;
+        let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + self.test_wall));
+        let now = || self.outside.now();
+        Ok(probe::probe(&self.runtime, connection, permit, call, now).await)
+    }
+
+    /// Keeps the verdict, and tells the flows' rows in the same transaction. A verdict on a version that was changed
+    /// meanwhile says nothing about the new one and is dropped.
+    async fn record(&self, (id, version): (ConnectionId, u64), probed: Probed) -> Result<(), Error> {
+        self.store
+            .write(move |writer| {
+                let Some(mut connection) = writer.connection(id)? else { return Ok(()) };
+                if connection.version != version {
+                    return Ok(());
+                }
+                let (at, passed) = (probed.verdict.at, probed.verdict.passed());
+                connection.verdict = Some(probed.verdict);
+                if let Some(report) = probed.report {
+                    connection.account = report.account;
+                    connection.discovered = report.discovered;
+                }
+                writer.put_connection(&connection)?;
+                for mut flow in writer.flows_using(id)? {
+                    for used in flow.uses.iter_mut().filter(|used| used.connection == id) {
+                        used.last_tested = Some(at);
+                        used.progress = if passed { Progress::Passed } else { Progress::Failed };
+                    }
+                    writer.put_flow(&flow)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Asks the connector how these settings authenticate, and judges the answer.
+    async fn plan(
+        &self,
+        installed: &Installed,
+        protocol: &Protocol,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Authentication, Error> {
+        self.catalog.prepare(&installed.reference).await?;
+        let guest = GuestConnection {
+            protocol: protocol.name.clone(),
+            settings: settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        };
+        let answer = self.runtime.authenticate(&installed.reference.digest, &guest).await?.value;
+        let plan = answer.map_err(|failure| match failure.kind {
+            FailureKind::Misconfigured { field: Some(field) } => Error::field(field, failure.message),
+            _ => Error::field("protocol", failure.message),
+        })?;
+        let (public, secret) = names(&installed.descriptor, protocol);
+        let problems = egress::check_plan(&plan, &installed.descriptor.origins, &public, &secret, protocol.sign_in);
+        if let Some(problem) = problems.first() {
+            return Err(Error::Refused {
+                rule: "plan",
+                message: format!("the connector's way to authenticate is refused: {problem}"),
+                hint: Some("this is a fault of the connector: tell its publisher".into()),
+            });
+        }
+        Ok(plan)
+    }
+}
+
+/// Names of the fields that are not secret, and of those that are.
+fn names(descriptor: &Descriptor, protocol: &Protocol) -> (Vec<String>, Vec<String>) {
+    let (secret, public): (Vec<_>, Vec<_>) =
+        descriptor.fields(protocol).partition(|field| field.kind == FieldKind::Secret);
+    let names =
+        |fields: Vec<&crate::model::descriptor::Field>| fields.into_iter().map(|field| field.name.clone()).collect();
+    (names(public), names(secret))
+}
+
+pub(crate) fn find(reader: &Reader, key: &str) -> Result<Option<Connection>, StoreError> {
+    let id = match key.parse() {
+        Ok(id) => Some(id),
+        Err(_not_an_id) => reader.connection_id_by_name(key)?,
+    };
+    match id {
+        Some(id) => reader.connection(id),
+        None => Ok(None),
+    }
+}
+
+/// A private connection does not exist for anybody but its owner.
+pub(crate) fn visible(actor: &Actor, connection: &Connection) -> bool {
+    connection.visibility == Visibility::Shared || connection.owner == actor.name()
+}
+
+pub(crate) fn need(actor: &Actor, permission: Permission) -> Result<(), Error> {
+    if actor.may(permission) { Ok(()) } else { Err(Error::Forbidden { permission }) }
+}
+
+fn disabled(connection: &Connection) -> Error {
+    Error::Refused {
+        rule: "disabled",
+        message: format!("the connection `{}` is disabled", connection.name),
+        hint: Some("enable it first".into()),
+    }
+}
+
+fn name_taken(name: &str) -> FieldProblem {
+    FieldProblem::new("name", format!("another connection is named `{name}` already; names are compared without case"))
+}
+
+/// An error that several callers wait for, for one of them.
+fn shared(error: Arc<Error>) -> Error {
+    match Arc::try_unwrap(error) {
+        Ok(error) => error,
+        Err(error) => match &*error {
+            Error::Refused { rule, message, hint } => {
+                Error::Refused { rule, message: message.clone(), hint: hint.clone() }
+            }
+            Error::NotFound { kind, name } => Error::NotFound { kind, name: name.clone() },
+            Error::Data { rule, message, hint, .. } => {
+                Error::Data { rule, message: message.clone(), hint: hint.clone(), source: None }
+            }
+            _ => Error::internal("testing the connection")(Box::new(Told(error))),
+        },
+    }
+}
+
+/// An error that was told to others too.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Told(Arc<Error>);

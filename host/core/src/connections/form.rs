@@ -1,0 +1,139 @@
+//! Reads what a person filled in: every wrong field is named at once.
+
+use std::collections::BTreeMap;
+
+use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
+use crate::model::error::FieldProblem;
+use crate::model::field;
+use crate::model::secret::Secret;
+
+pub(super) const NAME: usize = 80;
+pub(super) const DESCRIPTION: usize = 1_000;
+
+/// Values as they are kept: defaults filled in, blanks gone.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) secrets: BTreeMap<String, Secret>,
+}
+
+/// Finds the protocol that is meant.
+pub(super) fn protocol<'a>(descriptor: &'a Descriptor, given: Option<&str>) -> Result<&'a Protocol, FieldProblem> {
+    let names = || descriptor.protocols.iter().map(|protocol| protocol.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found = match (given, descriptor.protocols.as_slice()) {
+        (Some(name), _) => descriptor
+            .protocol(name)
+            .ok_or_else(|| format!("{} offers no protocol `{name}`; it offers {}", descriptor.label, names())),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(format!("choose one of {}", names())),
+    }
+    .map_err(|words| FieldProblem::new("protocol", words))?;
+    match found.sign_in {
+        SignIn::None => Ok(found),
+        SignIn::Unattended | SignIn::Browser => Err(FieldProblem::new(
+            "protocol",
+            format!("`{}` signs in with requests of its own, which this host does not support yet", found.name),
+        )),
+    }
+}
+
+/// Reads all fields of a protocol. `stored` says which secrets are there already and may be left blank.
+pub(super) fn fill(
+    descriptor: &Descriptor,
+    protocol: &Protocol,
+    settings: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, Secret>,
+    stored: &dyn Fn(&str) -> bool,
+    problems: &mut Vec<FieldProblem>,
+) -> Filled {
+    let mut filled = Filled::default();
+    for known in descriptor.fields(protocol) {
+        let name = known.name.as_str();
+        if known.kind == FieldKind::Secret {
+            if settings.contains_key(name) {
+                problems.push(FieldProblem::new(
+                    name,
+                    "is a secret: give it as one, so that it is neither shown nor logged",
+                ));
+                continue;
+            }
+            match secrets.get(name).filter(|secret| !secret.is_empty()) {
+                Some(secret) => match field::check(known, secret.expose()) {
+                    Ok(()) => {
+                        filled.secrets.insert(name.to_owned(), secret.clone());
+                    }
+                    Err(words) => problems.push(FieldProblem::new(name, words)),
+                },
+                None if known.required && !stored(name) => {
+                    problems.push(FieldProblem::new(name, format!("{} is required", known.label)));
+                }
+                None => {}
+            }
+            continue;
+        }
+        if secrets.contains_key(name) {
+            problems.push(FieldProblem::new(name, "is not a secret: give it as a setting"));
+            continue;
+        }
+        let given = settings.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        match given.or(known.default.as_deref()) {
+            Some(value) => match field::check(known, value) {
+                Ok(()) => {
+                    filled.settings.insert(name.to_owned(), value.to_owned());
+                }
+                Err(words) => problems.push(FieldProblem::new(name, words)),
+            },
+            None if known.required => problems.push(FieldProblem::new(name, format!("{} is required", known.label))),
+            None => {}
+        }
+    }
+    unknown(descriptor, protocol, settings.keys().chain(secrets.keys()), problems);
+    filled
+}
+
+/// A name that is no field is a slip of the pen: the nearest field is named.
+fn unknown<'a>(
+    descriptor: &Descriptor,
+    protocol: &Protocol,
+    given: impl Iterator<Item = &'a String>,
+    problems: &mut Vec<FieldProblem>,
+) {
+    for name in given {
+        if descriptor.fields(protocol).any(|field| field.name == *name) {
+            continue;
+        }
+        let nearest = descriptor
+            .fields(protocol)
+            .map(|field| (strsim::damerau_levenshtein(name, &field.name), field.name.as_str()))
+            .min()
+            .filter(|(distance, nearest)| *distance <= nearest.len().div_ceil(2));
+        let hint = nearest.map(|(_, nearest)| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        problems.push(FieldProblem::new(
+            name,
+            format!("{} by `{}` has no such field{hint}", descriptor.label, protocol.name),
+        ));
+    }
+}
+
+/// A name for a connection: what is stored is trimmed.
+pub(super) fn name(given: &str, problems: &mut Vec<FieldProblem>) -> String {
+    let name = given.trim();
+    let length = name.chars().count();
+    if length == 0 || length > NAME {
+        problems.push(FieldProblem::new("name", format!("must have 1 to {NAME} characters; it has {length}")));
+    } else if name.chars().any(char::is_control) {
+        problems.push(FieldProblem::new("name", "must not contain control characters"));
+    }
+    name.to_owned()
+}
+
+pub(super) fn description(given: &str, problems: &mut Vec<FieldProblem>) -> String {
+    let length = given.chars().count();
+    if length > DESCRIPTION {
+        problems.push(FieldProblem::new(
+            "description",
+            format!("must have at most {DESCRIPTION} characters; it has {length}"),
+        ));
+    }
+    given.to_owned()
+}

@@ -1,0 +1,108 @@
+//! One test of a connection: the guest's `test` on the very path of real requests, turned into a verdict.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::egress::{Call, Permit};
+use crate::model::connection::Connection;
+use crate::model::verdict::{Failure, FailureKind, Outcome, Report, Verdict};
+use crate::runtime::{CallError, Called, GuestConnection, Runtime};
+
+/// The longest log that is kept with a verdict: its end, where the last words are.
+const KEPT_LOG: usize = 4 * 1024;
+const KEPT_MESSAGE: usize = 1_000;
+
+/// What a test said, and what it found where it passed.
+#[derive(Debug)]
+pub(super) struct Probed {
+    pub(super) verdict: Verdict,
+    pub(super) report: Option<Report>,
+}
+
+pub(super) async fn probe(
+    runtime: &Runtime,
+    connection: &Connection,
+    permit: Arc<Permit>,
+    call: Arc<Call>,
+    now: impl Fn() -> Timestamp,
+) -> Probed {
+    let began = Instant::now();
+    let guest = guest(connection);
+    let called = runtime.test(&connection.connector.digest, &guest, permit, call.clone()).await;
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let verdict = |outcome, message: String, hint, log: Option<String>| Verdict {
+        outcome,
+        message: shorten(&message, KEPT_MESSAGE),
+        hint,
+        at: now(),
+        milliseconds,
+        exchanges: call.exchanges(),
+        log: log.map(|log| last_words(&log)).filter(|log| !log.is_empty()),
+    };
+    match called {
+        Ok(Called { value: Ok(report), .. }) => {
+            Probed { verdict: verdict(Outcome::Passed, report.message.clone(), None, None), report: Some(report) }
+        }
+        Ok(Called { value: Err(failure), log, .. }) => {
+            let (failure, hint) = explain(failure, &call);
+            Probed { verdict: verdict(Outcome::Failed(failure.kind), failure.message, hint, Some(log)), report: None }
+        }
+        Err(error) => {
+            let (kind, hint, log) = blame(&error);
+            Probed { verdict: verdict(Outcome::Failed(kind), error.to_string(), hint, log), report: None }
+        }
+    }
+}
+
+/// A connection as its connector sees it.
+pub(super) fn guest(connection: &Connection) -> GuestConnection {
+    GuestConnection {
+        protocol: connection.protocol.clone(),
+        settings: connection.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+    }
+}
+
+/// A request that the host refused is the reason, whatever the connector made of it.
+fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
+    if let Some(denied) = call.denials().into_iter().next() {
+        let failure = Failure { kind: FailureKind::Misconfigured { field: None }, message: denied.to_string() };
+        return (failure, denied.allow_hint.clone());
+    }
+    let hint = match &failure.kind {
+        FailureKind::Unauthorized => Some("reconnect it with a new credential".to_owned()),
+        FailureKind::Forbidden => {
+            Some("give the account the permission at the service, or use another account".to_owned())
+        }
+        FailureKind::Misconfigured { field: Some(field) } => Some(format!("edit the connection and correct `{field}`")),
+        FailureKind::Misconfigured { field: None } => Some("edit the connection".to_owned()),
+        FailureKind::RateLimited { retry_after: Some(seconds) } => Some(format!("test it again in {seconds} s")),
+        FailureKind::RateLimited { retry_after: None } | FailureKind::Unavailable | FailureKind::Timeout => {
+            Some("test it again later".to_owned())
+        }
+        FailureKind::Budget | FailureKind::ConnectorFault | FailureKind::Other => None,
+    };
+    (failure, hint)
+}
+
+/// Whose fault it was that a call did not answer.
+fn blame(error: &CallError) -> (FailureKind, Option<String>, Option<String>) {
+    let connector = Some("this is a fault of the connector: tell its publisher".to_owned());
+    match error {
+        CallError::Trapped { log, .. } => (FailureKind::ConnectorFault, connector, Some(log.clone())),
+        CallError::Cpu { .. } | CallError::Memory { .. } => (FailureKind::Budget, connector, None),
+        CallError::Wall { .. } => (FailureKind::Timeout, Some("test it again later".to_owned()), None),
+        _ => (FailureKind::Unavailable, Some("test it again later".to_owned()), None),
+    }
+}
+
+fn last_words(log: &str) -> String {
+    let from = log.len().saturating_sub(KEPT_LOG);
+    let from = (from..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
+    log[from..].to_owned()
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most).chain(['…']).collect() }
+}

@@ -1,0 +1,123 @@
+//! Moving connections from one version of their connector to another, and saying first what that changes.
+
+use super::{Connections, form, visible};
+use crate::catalog::differences;
+use crate::credentials;
+use crate::model::actor::Actor;
+use crate::model::connection::{ChangeKind, Connection};
+use crate::model::connector::Installed;
+use crate::model::error::Error;
+use crate::model::view::{ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
+
+const MOST: usize = 1_000_000;
+
+impl Connections {
+    pub(crate) async fn upgrade(
+        &self,
+        actor: &Actor,
+        key: &ConnectorKey,
+        ask: Upgrade,
+    ) -> Result<UpgradeReport, Error> {
+        let target = self.catalog.view(&ConnectorKey { name: key.name.clone(), version: ask.to.clone() })?.installed;
+        let to = target.reference.version.clone();
+        let mut report = UpgradeReport {
+            to: to.clone(),
+            origins_added: Vec::new(),
+            origins_removed: Vec::new(),
+            fields_added: Vec::new(),
+            fields_removed: Vec::new(),
+            protocols_removed: Vec::new(),
+            connections: Vec::new(),
+        };
+        let moving = self.moving(key, &target)?;
+        for connection in &moving {
+            let changes = differences(&self.installed(connection)?.descriptor, &target.descriptor);
+            for (all, some) in [
+                (&mut report.origins_added, changes.origins_added),
+                (&mut report.origins_removed, changes.origins_removed),
+                (&mut report.fields_added, changes.fields_added),
+                (&mut report.fields_removed, changes.fields_removed),
+                (&mut report.protocols_removed, changes.protocols_removed),
+            ] {
+                all.extend(some);
+                all.sort();
+                all.dedup();
+            }
+        }
+        if !report.origins_added.is_empty() && !ask.accept && !ask.dry_run {
+            return Err(Error::Refused {
+                rule: "origins-widened",
+                message: format!(
+                    "{} {to} asks to send requests to more places than before: {}",
+                    key.name,
+                    report.origins_added.join(", ")
+                ),
+                hint: Some("look at them with --dry-run; if they are right, upgrade with --accept".into()),
+            });
+        }
+        for connection in moving {
+            let row = self.move_one(actor, connection, &target, ask.dry_run).await?;
+            report.connections.push(row);
+        }
+        Ok(report)
+    }
+
+    fn moving(&self, key: &ConnectorKey, target: &Installed) -> Result<Vec<Connection>, Error> {
+        let found = self.store.read(|reader| {
+            let ids = reader.connections_of(&key.name, key.version.as_ref(), MOST)?;
+            ids.into_iter().map(|id| reader.connection(id)).collect::<Result<Vec<_>, _>>()
+        })?;
+        let other = |connection: &Connection| connection.connector.version != target.reference.version;
+        Ok(found.into_iter().flatten().filter(other).collect())
+    }
+
+    /// Moves one connection where nothing is missing; otherwise says what is, and leaves it where it is.
+    async fn move_one(
+        &self,
+        actor: &Actor,
+        old: Connection,
+        target: &Installed,
+        dry_run: bool,
+    ) -> Result<UpgradeRow, Error> {
+        let name = if visible(actor, &old) { old.name.clone() } else { old.id.to_string() };
+        let row =
+            |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
+        let descriptor = &target.descriptor;
+        let mut problems = Vec::new();
+        let protocol = match form::protocol(descriptor, Some(&old.protocol)) {
+            Ok(protocol) => protocol,
+            Err(problem) => return Ok(row(false, vec![problem.to_string()])),
+        };
+        let mut settings = old.settings.clone();
+        settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
+        let stored = |name: &str| old.secrets.contains_key(name);
+        let filled = form::fill(descriptor, protocol, &settings, &Default::default(), &stored, &mut problems);
+        if !problems.is_empty() {
+            return Ok(row(false, problems.iter().map(ToString::to_string).collect()));
+        }
+        let mut new = old.clone();
+        new.connector = target.reference.clone();
+        new.settings = filled.settings;
+        new.secrets.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
+        new.authentication = match self.plan(target, protocol, &new.settings).await {
+            Ok(plan) => plan,
+            Err(error @ (Error::Invalid { .. } | Error::Refused { .. })) => {
+                return Ok(row(false, vec![error.to_string()]));
+            }
+            Err(error) => return Err(error),
+        };
+        let secrets = self.credentials.unseal(old.id, &new.secrets)?;
+        if let Err(error) = credentials::resolve(old.id, descriptor, &new.authentication, &new.settings, &secrets) {
+            return Ok(row(false, vec![error.to_string()]));
+        }
+        if dry_run {
+            return Ok(row(false, Vec::new()));
+        }
+        let based_on = old.version;
+        let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, vec!["connector".into()]).await?;
+        if saved.enabled {
+            self.test_stored(saved).await?;
+        }
+        Ok(row(true, Vec::new()))
+    }
+}

@@ -1,0 +1,76 @@
+//! A new master key: every secret is sealed anew while the host runs.
+//!
+//! The new key is added before the first secret is sealed with it, and the old one is forgotten only when none is left, so a
+//! crash at any point leaves a store that opens; running it again takes up where it ended.
+
+use super::vault::{Vault, VaultError};
+use super::{CHECK, Credentials};
+use crate::model::error::Error;
+use crate::model::id::ConnectionId;
+use crate::model::secret::Sealed;
+use crate::model::view::Rotation;
+use crate::store::Store;
+
+const BATCH: usize = 100;
+
+/// What the store keeps to recognise the master key by.
+pub(crate) fn parse_check(text: &str) -> Result<Sealed, VaultError> {
+    serde_json::from_str(text).map_err(|_not_ours| VaultError::Damaged { field: CHECK.to_owned() })
+}
+
+pub(crate) fn check_text(vault: &Vault) -> String {
+    serde_json::to_string(&vault.check_value()).expect("two texts always serialise")
+}
+
+impl Credentials {
+    pub(crate) async fn rotate(&self, store: &Store) -> Result<Rotation, Error> {
+        let vault = self.vault();
+        // More than one key: a rotation was cut off, or the operator added a key. Either way the last one is the new one.
+        if vault.key_count() < 2 && !vault.renew()? {
+            return Err(Error::Refused {
+                rule: "master-key-given",
+                message: format!("the master key comes from {}, which this host does not write", vault.from()),
+                hint: Some(
+                    "add the new key as the last line, start again, rotate, and remove the old line then".into(),
+                ),
+            });
+        }
+        let check = check_text(vault);
+        store.write(move |writer| writer.set_meta(CHECK, &check).map_err(Error::from)).await?;
+        let mut resealed = 0;
+        let mut after = None;
+        loop {
+            let credentials = self.clone();
+            let (last, count) = store.write(move |writer| credentials.reseal(writer, after)).await?;
+            resealed += count;
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        vault.retire()?;
+        Ok(Rotation { key: vault.current(), resealed })
+    }
+
+    /// Seals one batch anew; gives the last id of it, and how many were sealed with another key.
+    fn reseal(
+        &self,
+        writer: &mut crate::store::Writer<'_>,
+        after: Option<ConnectionId>,
+    ) -> Result<(Option<ConnectionId>, u64), Error> {
+        let batch = writer.connections_after(after, BATCH)?;
+        let last = batch.last().map(|connection| connection.id);
+        let current = self.vault().current();
+        let mut count = 0;
+        for mut connection in batch {
+            if connection.secrets.values().all(|sealed| sealed.key == current) {
+                continue;
+            }
+            let secrets = self.unseal(connection.id, &connection.secrets)?;
+            connection.secrets = self.seal(connection.id, &secrets);
+            writer.put_connection(&connection)?;
+            count += 1;
+        }
+        Ok((last, count))
+    }
+}

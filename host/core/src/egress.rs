@@ -1,0 +1,421 @@
+//! Everything that leaves the machine.
+//!
+//! A request comes as the guest wrote it: without any credential. It is counted and judged ([`policy`]), then the
+//! connection's credential is attached ([`attach`], [`digest`]), then it is dialled by a client whose sockets belong to that
+//! connection alone ([`client`]), to an address that was checked after the name was resolved ([`address`], [`allow`]). The
+//! answer is decoded, bounded and scanned for the credential before anyone sees it ([`body`], [`decode`], [`redact`]). So a
+//! connector decides what is asked, never who asks, and it cannot read the credential back.
+//!
+//! Redirects are answers like others: the guest may ask anew, and is judged anew.
+
+mod address;
+mod allow;
+mod attach;
+mod body;
+mod call;
+mod client;
+mod decode;
+mod digest;
+mod error;
+mod expand;
+mod permit;
+mod plan;
+mod policy;
+mod redact;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::Instant;
+use url::Url;
+
+pub(crate) use self::allow::{AllowEntry, AllowList};
+use self::body::{Receiving, Scanned, Upload, Watch};
+use self::call::Entry;
+pub(crate) use self::call::{Call, Limits, Timeouts};
+use self::client::Clients;
+use self::client::Resolver;
+use self::decode::Decoded;
+pub(crate) use self::error::{Denied, EgressError, EgressSetupError, PermitError, Phase, Rule};
+pub(crate) use self::expand::{Values, expand_origins};
+pub(crate) use self::permit::Permit;
+pub(crate) use self::plan::check_plan;
+use self::policy::{Route, Rules};
+use self::redact::Redactor;
+use crate::model::origin::Origin;
+
+/// A body in either direction.
+pub(crate) type Body = UnsyncBoxBody<Bytes, EgressError>;
+
+/// What the operator decides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) allow: AllowList,
+    pub(crate) limits: Limits,
+    /// Certificate files in PEM that are trusted besides the system's.
+    pub(crate) extra_roots: Vec<Vec<u8>>,
+    /// For requests that bring no `user-agent` of their own.
+    pub(crate) user_agent: String,
+}
+
+/// The one way out. Cloning is shallow.
+#[derive(Clone)]
+pub(crate) struct Egress {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clients: Clients,
+    allow: Arc<AllowList>,
+    limits: Limits,
+    user_agent: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for Egress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Egress").field("allow", &self.inner.allow).finish_non_exhaustive()
+    }
+}
+
+impl Egress {
+    pub(crate) fn new(config: Config) -> Result<Self, EgressSetupError> {
+        Self::with_resolver(config, client::system_resolver())
+    }
+
+    /// With another source of addresses; they are judged all the same.
+    pub(crate) fn with_resolver(config: Config, resolver: Resolver) -> Result<Self, EgressSetupError> {
+        let Config { allow, limits, extra_roots, user_agent } = config;
+        let allow = Arc::new(allow);
+        let tls = client::tls(&extra_roots)?;
+        let clients = Clients::new(tls, Arc::clone(&allow), resolver, limits.connect, limits.header_bytes);
+        let user_agent = HeaderValue::try_from(user_agent).ok().filter(|value| !value.is_empty());
+        Ok(Self { inner: Arc::new(Inner { clients, allow, limits, user_agent }) })
+    }
+
+    /// The budgets that a call gets where nothing else is said.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// Judges, attaches, sends, and hands back an answer without secrets. The exchange is recorded in the call whatever
+    /// becomes of it.
+    pub(crate) async fn send(
+        &self,
+        permit: &Arc<Permit>,
+        call: &Arc<Call>,
+        request: Request<Body>,
+        timeouts: Timeouts,
+    ) -> Result<Response<Body>, EgressError> {
+        let started = Instant::now();
+        let entry = call.begin(request.method().as_str())?;
+        let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
+        let result = match tokio::time::timeout_at(call.deadline, sending.run(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(EgressError::Timeout {
+                origin: "the service".to_owned(),
+                phase: Phase::Call,
+                after: call.deadline.saturating_duration_since(started),
+            }),
+        };
+        match &result {
+            Ok(response) => entry.answered(started.elapsed(), response.status()),
+            Err(error) => {
+                entry.failed(started.elapsed(), error);
+                if let EgressError::Denied(denied) = error {
+                    call.denied(denied.clone());
+                }
+            }
+        }
+        result
+    }
+}
+
+/// One request on its way.
+struct Sending<'a> {
+    egress: &'a Inner,
+    permit: &'a Arc<Permit>,
+    call: &'a Arc<Call>,
+    entry: &'a Arc<Entry>,
+    timeouts: Timeouts,
+}
+
+/// What is dialled, whole: it can be sent again, with another `authorization`.
+struct Outgoing {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    route: Route,
+}
+
+impl Sending<'_> {
+    async fn run(&self, request: Request<Body>) -> Result<Response<Body>, EgressError> {
+        let (parts, body) = request.into_parts();
+        let mut url = policy::parse(&parts.uri)?;
+        self.entry.target(Origin::of(&url), self.shown_path(&url));
+        let attachments = &self.permit.attachments;
+        let rules = Rules { origins: self.permit.origins(), owned: &attachments.owned, allow: &self.egress.allow };
+        let route = policy::decide(&rules, &parts.method, &url, &parts.headers)?;
+        let mut headers = parts.headers;
+        self.check_size(&headers)?;
+
+        let declared = declared_length(&mut headers)?;
+        let upload = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry).await?;
+        let upload = match upload {
+            Upload::Whole(body) => Upload::Whole(attachments.body(&parts.method, &mut headers, body)?),
+            streaming @ Upload::Streaming(_) => streaming,
+        };
+        attachments.head(&mut url, &mut headers)?;
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let (false, Some(agent)) = (headers.contains_key(header::USER_AGENT), &self.egress.user_agent) {
+            headers.insert(header::USER_AGENT, agent.clone());
+        }
+        let outgoing = Outgoing { method: parts.method, url, headers, route };
+        let response = match upload {
+            Upload::Whole(body) => self.replayable(outgoing, body).await?,
+            Upload::Streaming(body) => self.dial(&outgoing, &outgoing.headers, reqwest::Body::wrap(body)).await?,
+        };
+        self.receive(response)
+    }
+
+    /// Sends once, or twice where a digest challenge must be answered.
+    async fn replayable(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
+        let Outgoing { method, url, headers, route } = &outgoing;
+        let Some(credentials) = &self.permit.attachments.digest else {
+            return self.once(&outgoing, headers, body).await;
+        };
+        let target = match url.query() {
+            Some(query) => Cow::Owned(format!("{}?{query}", url.path())),
+            None => Cow::Borrowed(url.path()),
+        };
+        let with = |session: &digest::Session| {
+            let mut headers = headers.clone();
+            match credentials.authorization(session, method.as_str(), &target) {
+                Some(value) => headers.insert(header::AUTHORIZATION, value),
+                None => {
+                    return Err(EgressError::Attach { problem: "the server's digest challenge cannot be answered" });
+                }
+            };
+            Ok(headers)
+        };
+        let known = self.permit.challenge(&route.origin);
+        let first = match &known {
+            Some(session) => self.once(&outgoing, &with(session)?, body.clone()).await?,
+            None => self.once(&outgoing, headers, body.clone()).await?,
+        };
+        if first.status() != StatusCode::UNAUTHORIZED {
+            return Ok(first);
+        }
+        let Some(challenge) = digest::Challenge::among(first.headers()) else { return Ok(first) };
+        // The same nonce again, and not because it is old: the password is wrong, and asking again would lock accounts.
+        if known.is_some_and(|session| session.answers(&challenge)) && !challenge.stale {
+            return Ok(first);
+        }
+        let session = digest::Session::new(challenge, &cnonce()?);
+        body::drain(&mut first.into_body()).await;
+        let second = self.once(&outgoing, &with(&session)?, body).await?;
+        if second.status() != StatusCode::UNAUTHORIZED {
+            self.permit.remember(&route.origin, session);
+        }
+        Ok(second)
+    }
+
+    async fn once(
+        &self,
+        outgoing: &Outgoing,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<reqwest::Body>, EgressError> {
+        self.entry.progress.sent(body.len());
+        self.dial(outgoing, headers, reqwest::Body::from(body)).await
+    }
+
+    async fn dial(
+        &self,
+        outgoing: &Outgoing,
+        headers: &HeaderMap,
+        body: reqwest::Body,
+    ) -> Result<Response<reqwest::Body>, EgressError> {
+        let Outgoing { method, url, route, .. } = outgoing;
+        let client = match self.egress.clients.of(&self.permit.pool_key, route.reach) {
+            Ok(client) => client,
+            Err(_) => {
+                let reason = "the client could not be set up".to_owned();
+                return Err(EgressError::Connect { origin: route.origin.to_string(), reason });
+            }
+        };
+        let mut request = reqwest::Request::new(method.clone(), url.clone());
+        *request.headers_mut() = headers.clone();
+        // Where nothing is sent, nothing is said about its length either, as long as the method does not promise a body.
+        if body.as_bytes().is_none_or(|bytes| !bytes.is_empty()) || promises_body(method) {
+            *request.body_mut() = Some(body);
+        }
+        let limits = &self.call.limits;
+        let patience = limits.first_byte.min(self.timeouts.first_byte.unwrap_or(Duration::MAX));
+        let connecting = limits.connect.min(self.timeouts.connect.unwrap_or(Duration::MAX));
+        let after = patience.saturating_add(connecting).max(Duration::from_millis(1));
+        match tokio::time::timeout(after, client.execute(request)).await {
+            Ok(Ok(response)) => Ok(response.into()),
+            Ok(Err(error)) => Err(self.failure(&error, route)),
+            Err(_) => {
+                let origin = route.origin.to_string();
+                Err(EgressError::Timeout { origin, phase: Phase::FirstByte, after })
+            }
+        }
+    }
+
+    /// Says what went wrong without repeating anything that an upstream may have written.
+    fn failure(&self, error: &reqwest::Error, route: &Route) -> EgressError {
+        let origin = &route.origin;
+        match EgressError::within(error) {
+            // The resolver knows the name alone; whoever reads this wants to know, and to open, the origin.
+            Some(EgressError::Denied(denied)) => {
+                return EgressError::Denied(Denied::new(denied.rule, origin, denied.detail).opened_by(origin));
+            }
+            Some(error) => return error,
+            None => {}
+        }
+        let origin = origin.to_string();
+        if !error.is_connect() {
+            return EgressError::Response { origin, problem: "is not HTTP, or broke off before its head was whole" };
+        }
+        if error.is_timeout() {
+            return EgressError::Timeout { origin, phase: Phase::Connect, after: self.call.limits.connect };
+        }
+        match error::connecting(error) {
+            error::Connecting::Tls(reason) => EgressError::Tls { origin, reason },
+            error::Connecting::Tcp(reason) => EgressError::Connect { origin, reason },
+        }
+    }
+
+    /// The answer as the guest may see it.
+    fn receive(&self, response: Response<reqwest::Body>) -> Result<Response<Body>, EgressError> {
+        let (parts, body) = response.into_parts();
+        self.check_size(&parts.headers)?;
+        let redactor = self.permit.redactor();
+        let origin: Arc<str> = self.entry.origin().into();
+        let watch = Watch { call: Arc::clone(self.call), entry: Arc::clone(self.entry), origin: Arc::clone(&origin) };
+        let idle = self.call.limits.between_bytes.min(self.timeouts.between_bytes.unwrap_or(Duration::MAX));
+        let idle = idle.max(Duration::from_millis(1));
+        // Only the head of what a HEAD, a 204 or a 304 is about carries a coding; there is nothing to decode.
+        let coded = !http_body::Body::is_end_stream(&body);
+        let codings = match decode::codings(&parts.headers) {
+            Some(codings) if coded => codings,
+            None if coded => {
+                return Err(EgressError::Response {
+                    origin: origin.to_string(),
+                    problem: "has an unknown content-encoding",
+                });
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let mut headers = trailers(parts.headers, redactor, self.entry);
+        if !codings.is_empty() {
+            headers.remove(header::CONTENT_ENCODING);
+        }
+        // A redacted body has another length, and so has a decoded one.
+        if coded && (!codings.is_empty() || redactor.is_some()) {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        let receiving = Receiving::new(body, idle, watch.clone());
+        let entry = || Arc::clone(self.entry);
+        let body = match (codings.is_empty(), redactor) {
+            (true, None) => receiving.boxed_unsync(),
+            (true, Some(redactor)) => Scanned::new(receiving, redactor, entry()).boxed_unsync(),
+            (false, None) => Decoded::new(receiving, &codings, &watch).boxed_unsync(),
+            (false, Some(redactor)) => {
+                Scanned::new(Decoded::new(receiving, &codings, &watch), redactor, entry()).boxed_unsync()
+            }
+        };
+        // Made anew: extensions hold the server's own words for the status, for one.
+        let mut response = Response::new(body);
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    fn check_size(&self, headers: &HeaderMap) -> Result<(), EgressError> {
+        let limit = self.call.limits.header_bytes;
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if size > limit {
+            return Err(EgressError::Budget { limit: "bytes of headers", value: limit as u64 });
+        }
+        Ok(())
+    }
+
+    fn shown_path(&self, url: &Url) -> String {
+        const SHOWN: usize = 512;
+        let path = self.permit.redact(url.path());
+        if path.len() > SHOWN { path.chars().take(SHOWN).chain(['…']).collect() } else { path }
+    }
+}
+
+/// Headers or trailers of an answer, as the guest may see them.
+fn trailers(headers: HeaderMap, redactor: Option<&Redactor>, entry: &Entry) -> HeaderMap {
+    let mut shown = HeaderMap::with_capacity(headers.keys_len());
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut last: Option<HeaderName> = None;
+    for (name, value) in headers {
+        let name = match (name, &last) {
+            (Some(name), _) => name,
+            (None, Some(name)) => name.clone(),
+            (None, None) => continue,
+        };
+        last = Some(name.clone());
+        if policy::hop_by_hop(&name) || named.iter().any(|dropped| dropped == name.as_str()) {
+            continue;
+        }
+        let Some(redactor) =
+            redactor.filter(|redactor| redactor.finds(value.as_bytes()) || redactor.finds(name.as_str().as_bytes()))
+        else {
+            shown.append(name, value);
+            continue;
+        };
+        entry.progress.redacted();
+        // A name that holds a secret goes altogether; a value keeps what is not secret.
+        if !redactor.finds(name.as_str().as_bytes())
+            && let Ok(clean) = HeaderValue::from_bytes(&redactor.replace(value.as_bytes()).0)
+        {
+            shown.append(name, clean);
+        }
+    }
+    shown
+}
+
+/// Takes the guest's `content-length` out: the host writes the true one.
+fn declared_length(headers: &mut HeaderMap) -> Result<Option<u64>, EgressError> {
+    let Some(value) = headers.remove(header::CONTENT_LENGTH) else { return Ok(None) };
+    match value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+    {
+        Some(length) => Ok(Some(length)),
+        None => Err(EgressError::RequestBody { problem: "has a content-length that is no number" }),
+    }
+}
+
+fn promises_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+/// 128 bits that no one can foresee (RFC 7616 section 5.12).
+fn cnonce() -> Result<String, EgressError> {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(hex::encode(bytes)),
+        Err(_) => Err(EgressError::Attach { problem: "the system has no randomness" }),
+    }
+}

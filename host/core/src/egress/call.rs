@@ -1,0 +1,201 @@
+//! One guest call, or one `send`: its budgets, and the record of what it sent.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+
+use super::error::{Denied, EgressError};
+use crate::model::origin::Origin;
+use crate::model::verdict::Exchange;
+
+/// How much one call may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) requests_per_call: u32,
+    /// Bytes of one request's body.
+    pub(crate) request_body: u64,
+    /// Bytes of one answer's body, as it comes over the wire and as it is when decoded.
+    pub(crate) response_body: u64,
+    /// Bytes of all names and values of the headers of a request, and of an answer.
+    pub(crate) header_bytes: usize,
+    pub(crate) connect: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) between_bytes: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_call: 32,
+            request_body: 8 << 20,
+            response_body: 16 << 20,
+            header_bytes: 64 << 10,
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(15),
+            between_bytes: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a guest asks for; it only ever shortens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timeouts {
+    /// Counted into the first byte's time: connections are the host's, and may be there already.
+    pub(crate) connect: Option<Duration>,
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) between_bytes: Option<Duration>,
+}
+
+/// Budgets and records of one call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(super) limits: Limits,
+    pub(super) deadline: tokio::time::Instant,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    requests: u32,
+    exchanges: Vec<Arc<Entry>>,
+    denials: Vec<Denied>,
+}
+
+/// One request's row, written while its bodies flow.
+#[derive(Debug)]
+pub(super) struct Entry {
+    exchange: Mutex<Exchange>,
+    pub(super) progress: Progress,
+}
+
+/// What bodies report as they flow.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    sent: AtomicU64,
+    received: AtomicU64,
+    redacted: AtomicBool,
+}
+
+impl Call {
+    /// A call that must end by `deadline`.
+    pub(crate) fn new(limits: Limits, deadline: Instant) -> Self {
+        Self { limits, deadline: deadline.into(), record: Mutex::default() }
+    }
+
+    /// What was sent so far, in the order in which it was asked for.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.record().exchanges.iter().map(|entry| entry.snapshot()).collect()
+    }
+
+    /// What the policy refused.
+    pub(crate) fn denials(&self) -> Vec<Denied> {
+        self.record().denials.clone()
+    }
+
+    /// Counts one more request. The first one too many is still recorded, so that the record says why the call failed.
+    pub(super) fn begin(&self, method: &str) -> Result<Arc<Entry>, EgressError> {
+        let mut record = self.record();
+        let allowed = self.limits.requests_per_call;
+        if record.requests > allowed {
+            return Err(Self::too_many(allowed));
+        }
+        record.requests += 1;
+        let entry = Arc::new(Entry {
+            exchange: Mutex::new(Exchange {
+                method: method.chars().take(32).collect(),
+                origin: None,
+                path: String::new(),
+                status: None,
+                error: Some("the call ended before the answer came".to_owned()),
+                sent: 0,
+                received: 0,
+                milliseconds: 0,
+                redacted: false,
+            }),
+            progress: Progress::default(),
+        });
+        record.exchanges.push(Arc::clone(&entry));
+        if record.requests > allowed {
+            let error = Self::too_many(allowed);
+            drop(record);
+            entry.failed(Duration::ZERO, &error);
+            return Err(error);
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn denied(&self, denied: Denied) {
+        self.record().denials.push(denied);
+    }
+
+    fn too_many(allowed: u32) -> EgressError {
+        EgressError::Budget { limit: "requests per call", value: allowed.into() }
+    }
+
+    fn record(&self) -> std::sync::MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub(super) fn target(&self, origin: Option<Origin>, path: String) {
+        let mut exchange = self.exchange();
+        exchange.origin = origin;
+        exchange.path = path;
+    }
+
+    /// Where it goes, for messages.
+    pub(super) fn origin(&self) -> String {
+        self.exchange().origin.as_ref().map_or_else(|| "the service".to_owned(), Origin::to_string)
+    }
+
+    pub(super) fn answered(&self, after: Duration, status: StatusCode) {
+        let mut exchange = self.exchange();
+        exchange.status = Some(status.as_u16());
+        exchange.error = None;
+        exchange.milliseconds = milliseconds(after);
+    }
+
+    pub(super) fn failed(&self, after: Duration, error: &EgressError) {
+        let mut exchange = self.exchange();
+        exchange.error = Some(error.to_string());
+        exchange.milliseconds = milliseconds(after);
+    }
+
+    /// The head came, and its body then failed.
+    pub(super) fn broke(&self, error: &EgressError) {
+        self.exchange().error = Some(error.to_string());
+    }
+
+    fn snapshot(&self) -> Exchange {
+        let mut exchange = self.exchange().clone();
+        exchange.sent = self.progress.sent.load(Ordering::Relaxed);
+        exchange.received = self.progress.received.load(Ordering::Relaxed);
+        exchange.redacted = self.progress.redacted.load(Ordering::Relaxed);
+        exchange
+    }
+
+    fn exchange(&self) -> std::sync::MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress {
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn redacted(&self) {
+        self.redacted.store(true, Ordering::Relaxed);
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,311 @@
+//! Values into templates, each by the place where it will stand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use super::error::PermitError;
+use crate::model::authentication::{Derivation, Derived};
+use crate::model::origin::Origin;
+use crate::model::secret::Secret;
+use crate::model::template::{Part, Template};
+
+/// The host's own name that stands for a fresh value in every request.
+pub(super) const UUID: &str = "uuid";
+
+/// Everything but RFC 3986's unreserved characters.
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What may not stand in a path segment as it is (RFC 3986 section 3.3).
+pub(super) const SEGMENT: &AsciiSet = &RESERVED
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
+
+/// What names in templates stand for.
+#[derive(Clone, Default)]
+pub(crate) struct Values {
+    entries: BTreeMap<String, Value>,
+}
+
+#[derive(Clone)]
+enum Value {
+    Text(String),
+    Choice(String),
+    Url(String),
+    Secret(Secret),
+}
+
+impl Values {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Free text, a number or a boolean: in an origin it is one host label or a port.
+    pub(crate) fn public(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.with(name.into(), Value::Text(text.into()))
+    }
+
+    /// One of the connector's own values, so it may be any part of an origin.
+    pub(crate) fn choice(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.with(name.into(), Value::Choice(text.into()))
+    }
+
+    /// A whole origin: among origins it stands only alone, as `{name}`.
+    pub(crate) fn url(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.with(name.into(), Value::Url(text.into()))
+    }
+
+    /// Never in an origin; taken out of everything that comes back.
+    pub(crate) fn secret(self, name: impl Into<String>, secret: Secret) -> Self {
+        self.with(name.into(), Value::Secret(secret))
+    }
+
+    fn with(mut self, name: String, value: Value) -> Self {
+        self.entries.insert(name, value);
+        self
+    }
+
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.entries.values().filter_map(|value| match value {
+            Value::Secret(secret) => Some(secret.expose()),
+            Value::Text(_) | Value::Choice(_) | Value::Url(_) => None,
+        })
+    }
+
+    /// Adds what the host computes from them, in the order in which it is written. What comes of a secret is one.
+    pub(super) fn derive(mut self, derived: &[Derived]) -> Result<Self, PermitError> {
+        for Derived { name, value } in derived {
+            let place = format!("derived `{name}`");
+            let template = match value {
+                Derivation::Base64(template) => template,
+                Derivation::Jwt(_) => return Err(PermitError::NotSupportedYet { what: "a derived JWT" }),
+            };
+            if self.entries.contains_key(name) {
+                return Err(PermitError::Plan { place, problem: "has the name of a field" });
+            }
+            if let Some(expanded) = whole(template, &self, &place)? {
+                if !expanded.fresh.is_empty() {
+                    return Err(PermitError::Plan { place, problem: "cannot hold {uuid}" });
+                }
+                let text = STANDARD.encode(expanded.text.as_bytes());
+                let value = if expanded.secret { Value::Secret(Secret::new(text)) } else { Value::Text(text) };
+                self.entries.insert(name.clone(), value);
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl Value {
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Choice(text) | Self::Url(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.entries.keys()).finish()
+    }
+}
+
+/// A template with its values in it; `{uuid}` is filled in for each request.
+#[derive(Clone)]
+pub(super) struct Expanded {
+    pub(super) text: Zeroizing<String>,
+    /// Where a fresh value belongs.
+    fresh: Vec<usize>,
+    /// Whether a secret stands in it.
+    pub(super) secret: bool,
+}
+
+impl Expanded {
+    /// Whether it is the same in every request.
+    pub(super) fn constant(&self) -> bool {
+        self.fresh.is_empty()
+    }
+
+    /// Its text in one request.
+    pub(super) fn render(&self, uuid: &str) -> Zeroizing<String> {
+        if self.constant() {
+            return self.text.clone();
+        }
+        let mut text = Zeroizing::new(String::with_capacity(self.text.len() + uuid.len() * self.fresh.len()));
+        let mut from = 0;
+        for &at in &self.fresh {
+            text.push_str(&self.text[from..at]);
+            text.push_str(uuid);
+            from = at;
+        }
+        text.push_str(&self.text[from..]);
+        text
+    }
+}
+
+/// Expands a text whose value stands as a whole, to be encoded afterwards. `None` where a value is missing: such a parameter
+/// is left out.
+pub(super) fn whole(template: &str, values: &Values, place: &str) -> Result<Option<Expanded>, PermitError> {
+    expand(template, values, place, |_, value| Ok(value.to_owned()))
+}
+
+/// Expands a path whose literal text is the connector's and whose values are segments.
+pub(super) fn path(template: &str, values: &Values, place: &str) -> Result<Option<Expanded>, PermitError> {
+    expand(template, values, place, |name, value| {
+        if matches!(value, "." | "..") {
+            let problem = "it would climb in the path";
+            return Err(PermitError::Value { name: name.to_owned(), place: place.to_owned(), problem });
+        }
+        Ok(utf8_percent_encode(value, SEGMENT).to_string())
+    })
+}
+
+fn expand(
+    template: &str,
+    values: &Values,
+    place: &str,
+    encode: impl Fn(&str, &str) -> Result<String, PermitError>,
+) -> Result<Option<Expanded>, PermitError> {
+    let template =
+        Template::parse(template).map_err(|source| PermitError::Template { place: place.to_owned(), source })?;
+    let mut expanded = Expanded { text: Zeroizing::default(), fresh: Vec::new(), secret: false };
+    for part in template.parts() {
+        match part {
+            Part::Literal(text) => expanded.text.push_str(text),
+            Part::Name(name) => match values.entries.get(name) {
+                Some(value) => {
+                    expanded.text.push_str(&Zeroizing::new(encode(name, value.text())?));
+                    expanded.secret |= matches!(value, Value::Secret(_));
+                }
+                None if name == UUID => expanded.fresh.push(expanded.text.len()),
+                None => return Ok(None),
+            },
+        }
+    }
+    Ok(Some(expanded))
+}
+
+/// The origins of one connection. One whose value is missing is left out.
+///
+/// Free text never decides whose domain is reached: what stands in the registrable part is the connector's own.
+pub(crate) fn expand_origins(origins: &[String], values: &Values) -> Result<Vec<Origin>, PermitError> {
+    let mut expanded = Vec::with_capacity(origins.len());
+    for template in origins {
+        if let Some(origin) = origin(template, values)?
+            && !expanded.contains(&origin)
+        {
+            expanded.push(origin);
+        }
+    }
+    Ok(expanded)
+}
+
+fn origin(text: &str, values: &Values) -> Result<Option<Origin>, PermitError> {
+    let place = || format!("the origin `{text}`");
+    let template = Template::parse(text).map_err(|source| PermitError::Template { place: place(), source })?;
+    let refuse = |name: &str, problem| PermitError::Value { name: name.to_owned(), place: place(), problem };
+    let unusable = |problem: String| PermitError::Origin { template: text.to_owned(), problem };
+    let mut whole = String::new();
+    // Where the connector's own text begins behind the last piece that a person typed.
+    let mut own = 0;
+    let mut typed = None;
+    for part in template.parts() {
+        let name = match part {
+            Part::Literal(literal) => {
+                whole.push_str(literal);
+                continue;
+            }
+            Part::Name(name) => name,
+        };
+        match values.entries.get(name) {
+            None => return Ok(None),
+            Some(Value::Secret(_)) => return Err(refuse(name, "a secret never stands in an origin")),
+            Some(Value::Choice(value)) => whole.push_str(value),
+            Some(Value::Url(value) | Value::Text(value)) if template.parts().len() == 1 => {
+                return value
+                    .parse()
+                    .map(Some)
+                    .map_err(|problem| unusable(format!("stands for `{value}`, which {problem}")));
+            }
+            Some(Value::Url(_)) => return Err(refuse(name, "a URL stands only alone, as the whole origin")),
+            Some(Value::Text(value)) => {
+                let in_port = whole.split_once("://").is_some_and(|(_, rest)| rest.ends_with(':'));
+                if in_port {
+                    if value.parse::<std::num::NonZeroU16>().is_err() {
+                        return Err(refuse(name, "a port is a number from 1 to 65535"));
+                    }
+                    whole.push_str(value);
+                    continue;
+                }
+                if !whole.contains("://") {
+                    return Err(refuse(name, "the scheme is the connector's to choose"));
+                }
+                if !host_label(value) {
+                    return Err(refuse(
+                        name,
+                        "it must be one part of a domain name: letters, digits and inner hyphens",
+                    ));
+                }
+                whole.push_str(value);
+                own = whole.len();
+                typed = Some(name);
+            }
+        }
+    }
+    let origin: Origin = whole.parse().map_err(|problem| unusable(format!("stands for `{whole}`, which {problem}")))?;
+    if let Some(name) = typed {
+        let authority = whole[own..].split(['/', ':']).next().unwrap_or_default();
+        if !owns_registrable_part(authority, origin.host()) {
+            return Err(refuse(name, "it would decide whose domain is reached"));
+        }
+    }
+    Ok(Some(origin))
+}
+
+/// Whether the text behind the last typed piece holds the whole registrable part, beginning at a label's border.
+fn owns_registrable_part(own: &str, host: &str) -> bool {
+    // The connector may have written it in its own script; the one parser makes both comparable.
+    let Ok(own) = url::Url::parse(&format!("https://x{own}")) else { return false };
+    let own = own.domain().map(|name| name.trim_end_matches('.'));
+    registrable(host)
+        .zip(own)
+        .is_some_and(|(part, own)| own.strip_suffix(part).is_some_and(|before| before.ends_with('.')))
+}
+
+/// The part of a name that someone registered with a registry. Domains that let others register below them, such as
+/// `myshopify.com`, count as one registration here: the connector wrote them.
+fn registrable(host: &str) -> Option<&str> {
+    let mut suffix = psl::suffix(host.as_bytes())?;
+    let mut rest = host;
+    while suffix.typ() == Some(psl::Type::Private) {
+        rest = rest.split_once('.')?.1;
+        suffix = psl::suffix(rest.as_bytes())?;
+    }
+    let length = suffix.as_bytes().len();
+    let before = host.len().checked_sub(length + 1)?;
+    let start = host[..before].rfind('.').map_or(0, |dot| dot + 1);
+    Some(&host[start..])
+}
+
+fn host_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}

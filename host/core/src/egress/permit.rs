@@ -1,0 +1,99 @@
+//! What the calls of one connection may reach, and what is attached on the way.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::attach::Attachments;
+use super::digest;
+use super::error::PermitError;
+use super::expand::{Values, expand_origins};
+use super::redact::Redactor;
+use crate::model::authentication::Authentication;
+use crate::model::origin::Origin;
+
+/// The right of one connection to send. Making one scans for all forms of its secrets later, so keep it as long as the
+/// connection and its credential stay as they are.
+pub(crate) struct Permit {
+    pub(super) pool_key: Arc<str>,
+    origins: Vec<Origin>,
+    pub(super) attachments: Attachments,
+    secrets: Vec<zeroize::Zeroizing<String>>,
+    redactor: OnceLock<Option<Redactor>>,
+    /// What each server last challenged with, so that the next request need not be refused first.
+    challenges: Mutex<HashMap<Origin, digest::Session>>,
+}
+
+impl Permit {
+    /// Expands a connection's origins and its stored plan with its values. Requests of permits with one `pool_key` may share
+    /// sockets: give each connection its own.
+    pub(crate) fn resolve(
+        pool_key: String,
+        origins: &[String],
+        plan: &Authentication,
+        values: &Values,
+    ) -> Result<Self, PermitError> {
+        if !plan.grant.is_empty() {
+            return Err(PermitError::NotSupportedYet { what: "a protocol that obtains its credential by requests" });
+        }
+        let origins = expand_origins(origins, values)?;
+        let values = values.clone().derive(&plan.derived)?;
+        let attachments = Attachments::resolve(&plan.placements, &values)?;
+        let secrets = values.secrets().map(|secret| zeroize::Zeroizing::new(secret.to_owned()));
+        let secrets = secrets.chain(attachments.composed.iter().cloned()).collect();
+        Ok(Self {
+            pool_key: pool_key.into(),
+            origins,
+            attachments,
+            secrets,
+            redactor: OnceLock::new(),
+            challenges: Mutex::default(),
+        })
+    }
+
+    /// Nothing may leave.
+    pub(crate) fn none() -> Self {
+        Self {
+            pool_key: Arc::from(""),
+            origins: Vec::new(),
+            attachments: Attachments::default(),
+            secrets: Vec::new(),
+            redactor: OnceLock::new(),
+            challenges: Mutex::default(),
+        }
+    }
+
+    /// Everywhere that requests may go.
+    pub(crate) fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// Takes this connection's secrets out of a text from elsewhere, such as a connector's log.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        match self.redactor() {
+            Some(redactor) => String::from_utf8_lossy(&redactor.replace(text.as_bytes()).0).into_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// What scans answers; none where there is no secret. Built once, by the first answer.
+    pub(super) fn redactor(&self) -> Option<&Redactor> {
+        self.redactor.get_or_init(|| Redactor::new(self.secrets.iter().map(|secret| secret.as_str()))).as_ref()
+    }
+
+    /// The next use of what the server last challenged with.
+    pub(super) fn challenge(&self, origin: &Origin) -> Option<digest::Session> {
+        let mut challenges = self.challenges.lock().unwrap_or_else(PoisonError::into_inner);
+        challenges.get_mut(origin).map(digest::Session::next)
+    }
+
+    pub(super) fn remember(&self, origin: &Origin, session: digest::Session) {
+        self.challenges.lock().unwrap_or_else(PoisonError::into_inner).insert(origin.clone(), session);
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Permit").field("origins", &self.origins).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! Secrets out of what comes back, in every form in which a server is likely to repeat them.
+//!
+//! Out of reach: a server that cooperates with the connector and encodes a secret in a way of its own. A secret of fewer than
+//! [`SHORTEST`] bytes is not looked for: it would be found by chance in any text, and taking it out would break that text
+//! while telling exactly what it is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use bytes::Bytes;
+
+/// What stands in a secret's place.
+pub(crate) const REDACTED: &[u8] = b"[redacted]";
+
+/// The shortest text that is looked for.
+const SHORTEST: usize = 4;
+
+/// Finds all forms of some secrets. Cloning is shallow.
+#[derive(Clone)]
+pub(super) struct Redactor {
+    patterns: Arc<Patterns>,
+}
+
+struct Patterns {
+    automaton: AhoCorasick,
+    /// Sorted, so that those with a given beginning stand together.
+    sorted: Vec<Vec<u8>>,
+    begins: [bool; 256],
+    longest: usize,
+}
+
+impl Redactor {
+    /// `None` where there is nothing to look for.
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut forms = BTreeSet::new();
+        for secret in secrets {
+            forms_of(secret, &mut forms);
+        }
+        let sorted: Vec<Vec<u8>> = forms.into_iter().collect();
+        let longest = sorted.iter().map(Vec::len).max()?;
+        let mut begins = [false; 256];
+        for form in &sorted {
+            begins[usize::from(form[0])] = true;
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&sorted)
+            .expect("some megabytes of patterns at most, and the automaton numbers billions");
+        Some(Self { patterns: Arc::new(Patterns { automaton, sorted, begins, longest }) })
+    }
+
+    /// The whole text without secrets, and whether there were any.
+    pub(super) fn replace(&self, text: &[u8]) -> (Vec<u8>, bool) {
+        let mut stream = self.stream();
+        let mut clean = stream.push(Bytes::copy_from_slice(text)).to_vec();
+        clean.extend_from_slice(&stream.finish());
+        (clean, stream.found)
+    }
+
+    /// Whether there is a secret in it.
+    pub(super) fn finds(&self, text: &[u8]) -> bool {
+        self.patterns.automaton.is_match(text)
+    }
+
+    /// Begins a text that arrives in pieces.
+    pub(super) fn stream(&self) -> Stream {
+        Stream { patterns: Arc::clone(&self.patterns), held: Vec::new(), found: false }
+    }
+}
+
+/// A text that arrives in pieces.
+pub(super) struct Stream {
+    patterns: Arc<Patterns>,
+    /// What may yet turn out to be the beginning of a secret; shorter than the longest one.
+    held: Vec<u8>,
+    /// Whether a secret was taken out so far.
+    pub(super) found: bool,
+}
+
+impl Stream {
+    /// What is certain after one more piece.
+    pub(super) fn push(&mut self, piece: Bytes) -> Bytes {
+        if self.held.is_empty() && !self.patterns.automaton.is_match(&piece) {
+            // The common case copies nothing but the little that is held back.
+            let keep = self.patterns.undecided(&piece, 0, piece.len());
+            self.held.extend_from_slice(&piece[keep..]);
+            return piece.slice(..keep);
+        }
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(&piece);
+        self.take(text, false)
+    }
+
+    /// What is left when no more comes.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let text = std::mem::take(&mut self.held);
+        self.take(text, true)
+    }
+
+    fn take(&mut self, text: Vec<u8>, last: bool) -> Bytes {
+        let mut clean = Vec::with_capacity(text.len());
+        let mut from = 0;
+        loop {
+            let input = aho_corasick::Input::new(&text).range(from..);
+            let found = self.patterns.automaton.find(input);
+            let until = found.map_or(text.len(), |found| found.start());
+            if !last {
+                // A longer secret, or one that begins earlier, may still be on its way.
+                let keep = self.patterns.undecided(&text, from, (until + 1).min(text.len()));
+                if keep < text.len() && (keep <= until) {
+                    clean.extend_from_slice(&text[from..keep]);
+                    self.held.extend_from_slice(&text[keep..]);
+                    return clean.into();
+                }
+            }
+            clean.extend_from_slice(&text[from..until]);
+            let Some(found) = found else { return clean.into() };
+            clean.extend_from_slice(REDACTED);
+            self.found = true;
+            from = found.end();
+        }
+    }
+}
+
+impl Patterns {
+    /// The first place in `from..to` from which the text, up to its end, is the beginning of a longer pattern. The text's
+    /// length where there is none.
+    fn undecided(&self, text: &[u8], from: usize, to: usize) -> usize {
+        let first = from.max((text.len() + 1).saturating_sub(self.longest));
+        (first..to)
+            .find(|&at| self.begins[usize::from(text[at])] && self.begins_longer(&text[at..]))
+            .unwrap_or(text.len())
+    }
+
+    fn begins_longer(&self, text: &[u8]) -> bool {
+        // Among sorted patterns those that begin with the text follow it directly; the text itself is not longer.
+        let at = self.sorted.partition_point(|pattern| pattern.as_slice() <= text);
+        self.sorted.get(at).is_some_and(|pattern| pattern.starts_with(text))
+    }
+}
+
+/// Every form of a secret that is looked for.
+fn forms_of(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
+    if secret.len() < SHORTEST {
+        return;
+    }
+    let mut add = |form: Vec<u8>| {
+        if form.len() >= SHORTEST {
+            forms.insert(form);
+        }
+    };
+    add(secret.as_bytes().to_vec());
+    add(hex::encode(secret).into_bytes());
+    add(hex::encode_upper(secret).into_bytes());
+    base64_forms(secret.as_bytes(), &mut add);
+    percent_forms(secret.as_bytes(), &mut add);
+    json_forms(secret, &mut add);
+    add(html(secret).into_bytes());
+}
+
+/// Inside a longer base64 text the secret begins at one of three places within a group of three bytes. What stands at its
+/// edges depends on its neighbours, so only the characters that the secret alone decides are looked for.
+fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
+    for alphabet in [&alphabet::STANDARD, &alphabet::URL_SAFE] {
+        let engine = GeneralPurpose::new(alphabet, NO_PAD);
+        for before in 0..3 {
+            let mut padded = vec![0; before];
+            padded.extend_from_slice(secret);
+            let text = engine.encode(&padded).into_bytes();
+            let first = (before * 8).div_ceil(6);
+            let last = padded.len() * 8 / 6;
+            if first < last {
+                add(text[first..last].to_vec());
+            }
+        }
+    }
+}
+
+fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
+    // What encoders leave as it is, besides letters and digits: RFC 3986's unreserved; forms (WHATWG); `encodeURIComponent`;
+    // path segments; paths; `encodeURI`.
+    for kept in ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),"]
+    {
+        for upper in [true, false] {
+            for plus in [true, false] {
+                let mut form = Vec::with_capacity(secret.len() * 3);
+                for &byte in secret {
+                    match byte {
+                        b' ' if plus => form.push(b'+'),
+                        _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => form.push(byte),
+                        _ => percent(byte, upper, &mut form),
+                    }
+                }
+                add(form);
+            }
+        }
+    }
+    for upper in [true, false] {
+        let mut form = Vec::with_capacity(secret.len() * 3);
+        for &byte in secret {
+            percent(byte, upper, &mut form);
+        }
+        add(form);
+    }
+}
+
+fn percent(byte: u8, upper: bool, form: &mut Vec<u8>) {
+    form.push(b'%');
+    form.extend_from_slice(if upper { hex::encode_upper([byte]) } else { hex::encode([byte]) }.as_bytes());
+}
+
+fn json_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
+    // Which printable characters an encoder writes as \uXXXX: none; those with a meaning in HTML; .NET's; all but letters and
+    // digits; every one.
+    let hidden: [fn(char) -> bool; 5] = [
+        |_| false,
+        |c| matches!(c, '<' | '>' | '&' | '\''),
+        |c| matches!(c, '<' | '>' | '&' | '\'' | '"' | '+' | '`'),
+        |c| !c.is_ascii_alphanumeric(),
+        |_| true,
+    ];
+    for hide in hidden {
+        for slash in ["/", "\\/"] {
+            for ascii in [true, false] {
+                for upper in [true, false] {
+                    add(json_form(secret, hide, slash, ascii, upper).into_bytes());
+                }
+            }
+        }
+    }
+}
+
+fn json_form(secret: &str, hide: fn(char) -> bool, slash: &str, ascii: bool, upper: bool) -> String {
+    let mut form = String::with_capacity(secret.len());
+    for c in secret.chars() {
+        match c {
+            _ if hide(c) || (ascii && !c.is_ascii()) => unicode(c, upper, &mut form),
+            '"' => form.push_str("\\\""),
+            '\\' => form.push_str("\\\\"),
+            '/' => form.push_str(slash),
+            '\n' => form.push_str("\\n"),
+            '\r' => form.push_str("\\r"),
+            '\t' => form.push_str("\\t"),
+            '\u{8}' => form.push_str("\\b"),
+            '\u{c}' => form.push_str("\\f"),
+            _ if c < ' ' => unicode(c, upper, &mut form),
+            _ => form.push(c),
+        }
+    }
+    form
+}
+
+fn unicode(c: char, upper: bool, form: &mut String) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        form.push_str(&if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
+    }
+}
+
+/// Error pages repeat what they were sent in HTML, and XML answers likewise.
+fn html(secret: &str) -> String {
+    secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}

@@ -1,0 +1,52 @@
+//! Whether a value may stand in a field.
+
+use super::descriptor::{Field, FieldKind};
+use super::origin::Origin;
+
+/// The longest value of a field: a PEM chain fits.
+const VALUE_BYTES: usize = 64 * 1024;
+
+/// Says why not, in words that never contain the value.
+pub(crate) fn check(field: &Field, value: &str) -> Result<(), String> {
+    if value.len() > VALUE_BYTES {
+        return Err(format!("has {} bytes; at most {VALUE_BYTES} are allowed", value.len()));
+    }
+    match &field.kind {
+        FieldKind::Text => {
+            if value.chars().any(char::is_control) {
+                return Err("must be one line without control characters".into());
+            }
+        }
+        FieldKind::Secret => {
+            if value.contains('\0') {
+                return Err("must not contain NUL".into());
+            }
+        }
+        FieldKind::Url => {
+            value.parse::<Origin>().map_err(|error| format!("{error}; write https://<domain>"))?;
+        }
+        FieldKind::Integer => {
+            value.parse::<i64>().map_err(|_not_a_number| "must be a whole number".to_owned())?;
+        }
+        FieldKind::Boolean => {
+            if !matches!(value, "true" | "false") {
+                return Err("must be `true` or `false`".into());
+            }
+        }
+        FieldKind::Choice(choices) => {
+            if !choices.iter().any(|choice| choice.value == value) {
+                let values: Vec<_> = choices.iter().take(20).map(|choice| choice.value.as_str()).collect();
+                return Err(format!("must be one of {}", values.join(", ")));
+            }
+        }
+    }
+    if let Some(pattern) = &field.pattern {
+        // A pattern that does not compile was refused at install.
+        let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
+        if whole.is_ok_and(|whole| !whole.is_match(value)) {
+            let example = field.placeholder.as_deref().map(|text| format!(", such as {text}")).unwrap_or_default();
+            return Err(format!("does not have the form that is expected{example}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! wasmtime, and nothing else: a component goes in, typed answers come out, and no call takes more than it may.
+//!
+//! Every call runs in a store of its own that is dropped afterwards, so no state goes from one connection to another. A
+//! guest is given nothing but a clock, randomness, a log that forgets its beginning, and `wasi:http`, every request of
+//! which lands in [`crate::egress`].
+
+mod bindings;
+mod cache;
+mod call;
+mod compile;
+mod convert;
+mod engine;
+mod error;
+mod http;
+mod inspect;
+mod limits;
+mod log;
+mod sandbox;
+mod stock;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use lru::LruCache;
+
+use crate::egress::{Call, Egress, Permit};
+use crate::model::authentication::Authentication;
+use crate::model::connector::Surface;
+use crate::model::descriptor::Descriptor;
+use crate::model::id::Digest;
+use crate::model::verdict::{Failure, Report};
+
+pub use compile::Compiler;
+pub(crate) use error::{CallError, CompileError, Refused, RuntimeError};
+pub(crate) use limits::Limits;
+pub use worker::compile_worker;
+
+/// Components that stay loaded; their code is mapped from files, so one costs little.
+const LOADED: NonZeroUsize = NonZeroUsize::new(512).expect("512 is not zero");
+
+/// What a runtime is made of.
+#[derive(Debug)]
+pub(crate) struct RuntimeOptions {
+    pub(crate) limits: Limits,
+    /// Where compiled code is kept; nobody else may write there.
+    pub(crate) compiled: PathBuf,
+    /// Authenticates compiled code: only what this host's own compiler wrote is ever run.
+    pub(crate) host_key: [u8; 32],
+    pub(crate) compiler: Compiler,
+    pub(crate) egress: Egress,
+}
+
+/// A connection as the guest sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestConnection {
+    pub(crate) protocol: String,
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// What a call answered, and what the guest said meanwhile.
+#[derive(Debug)]
+pub(crate) struct Called<T> {
+    pub(crate) value: T,
+    pub(crate) log: String,
+}
+
+/// Runs guests. Cloning is cheap.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: Limits,
+    engine: engine::Engines,
+    cache: cache::Cache,
+    compiler: Compiler,
+    egress: Egress,
+    loaded: Mutex<LruCache<Digest, Arc<stock::Stock>>>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Runtime").field("pooling", &self.inner.engine.pooling).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    pub(crate) fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
+        let engine = engine::Engines::new(&options.limits)?;
+        let cache = cache::Cache::open(&options.compiled, &engine.engine, options.host_key)?;
+        let inner = Inner {
+            limits: options.limits,
+            engine,
+            cache,
+            compiler: options.compiler,
+            egress: options.egress,
+            loaded: Mutex::new(LruCache::new(LOADED)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether instances come from a pool.
+    pub(crate) fn pooling(&self) -> bool {
+        self.inner.engine.pooling
+    }
+
+    /// Judges a component without running or compiling anything of it.
+    pub(crate) fn inspect(&self, bytes: &[u8]) -> Result<Surface, Refused> {
+        inspect::inspect(bytes, &self.inner.limits)
+    }
+
+    /// Compiles it in a process of its own, unless that was done before.
+    pub(crate) async fn compile(&self, bytes: &[u8], digest: &Digest) -> Result<(), CompileError> {
+        if self.load(digest).is_ok() {
+            return Ok(());
+        }
+        let compiled =
+            compile::compile(&self.inner.compiler, bytes, &self.inner.limits, self.inner.cache.key()).await?;
+        self.inner.cache.keep(digest, &compiled)?;
+        self.load(digest).map(|_| ()).map_err(|error| CompileError::Unusable { message: error.to_string() })
+    }
+
+    /// Whether it can be called without compiling it again.
+    pub(crate) fn has_compiled(&self, digest: &Digest) -> bool {
+        self.load(digest).is_ok()
+    }
+
+    /// Forgets a component that was removed.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.inner.loaded.lock().expect("no holder of this lock panics").pop(digest);
+        self.inner.cache.remove(digest);
+    }
+
+    /// What it says of itself. No network.
+    pub(crate) async fn describe(&self, digest: &Digest) -> Result<Called<Descriptor>, CallError> {
+        let budget = self.inner.limits.describe();
+        let called = self.call(digest, budget, None, |guest, store| Box::pin(guest.describe(store))).await?;
+        Ok(Called { value: convert::descriptor(called.value), log: called.log })
+    }
+
+    /// How a connection authenticates. No network.
+    pub(crate) async fn authenticate(
+        &self,
+        digest: &Digest,
+        connection: &GuestConnection,
+    ) -> Result<Called<Result<Authentication, Failure>>, CallError> {
+        let connection = convert::connection(connection);
+        let budget = self.inner.limits.describe();
+        let called =
+            self.call(digest, budget, None, |guest, store| Box::pin(guest.authenticate(store, connection))).await?;
+        let value = called.value.map(convert::authentication).map_err(convert::failure);
+        Ok(Called { value, log: called.log })
+    }
+
+    /// Lets the connector test a connection; its requests go where the permit says.
+    pub(crate) async fn test(
+        &self,
+        digest: &Digest,
+        connection: &GuestConnection,
+        permit: Arc<Permit>,
+        call: Arc<Call>,
+    ) -> Result<Called<Result<Report, Failure>>, CallError> {
+        let connection = convert::connection(connection);
+        let network = sandbox::Network { egress: self.inner.egress.clone(), permit, call };
+        let budget = self.inner.limits.test();
+        let called =
+            self.call(digest, budget, Some(network), |guest, store| Box::pin(guest.test(store, connection))).await?;
+        Ok(Called { value: called.value.map(convert::report).map_err(convert::failure), log: called.log })
+    }
+
+    async fn call<T, F>(
+        &self,
+        digest: &Digest,
+        budget: call::Budget,
+        network: Option<sandbox::Network>,
+        run: F,
+    ) -> Result<Called<T>, CallError>
+    where
+        F: for<'a> FnOnce(&'a call::Guest, &'a mut wasmtime::Store<sandbox::Sandbox>) -> call::Answer<'a, T>,
+    {
+        let stock = self.load(digest)?;
+        call::call(&stock, budget, network, run).await
+    }
+
+    fn load(&self, digest: &Digest) -> Result<Arc<stock::Stock>, CallError> {
+        let mut loaded = self.inner.loaded.lock().expect("no holder of this lock panics");
+        if let Some(stock) = loaded.get(digest) {
+            return Ok(stock.clone());
+        }
+        let component = self.inner.cache.load(&self.inner.engine.engine, digest)?;
+        let stock = Arc::new(stock::Stock::new(&self.inner.engine, &component, self.inner.limits.clone())?);
+        loaded.put(digest.clone(), stock.clone());
+        Ok(stock)
+    }
+}

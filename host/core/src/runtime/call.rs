@@ -1,0 +1,108 @@
+//! One call in one store, within its budget.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use wasmtime::Store;
+
+use super::Called;
+use super::bindings::plugin::ConnectorPlugin;
+use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
+use super::engine::TICK;
+use super::error::CallError;
+use super::sandbox::{Network, Sandbox};
+use super::stock::{Instance, Stock};
+
+/// How much one call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+}
+
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
+/// The three questions of the contract.
+pub(super) struct Guest(ConnectorPlugin);
+
+impl Guest {
+    pub(super) async fn describe(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<exported::Descriptor> {
+        self.0.turnbuckle_connector_connector().call_describe(store).await
+    }
+
+    pub(super) async fn authenticate(
+        &self,
+        store: &mut Store<Sandbox>,
+        connection: exported::Connection,
+    ) -> wasmtime::Result<Result<exported::Authentication, exported::Failure>> {
+        self.0.turnbuckle_connector_connector().call_authenticate(store, &connection).await
+    }
+
+    pub(super) async fn test(
+        &self,
+        store: &mut Store<Sandbox>,
+        connection: exported::Connection,
+    ) -> wasmtime::Result<Result<exported::Report, exported::Failure>> {
+        self.0.turnbuckle_connector_connector().call_test(store, &connection).await
+    }
+}
+
+pub(super) async fn call<T, F>(
+    stock: &Arc<Stock>,
+    budget: Budget,
+    network: Option<Network>,
+    run: F,
+) -> Result<Called<T>, CallError>
+where
+    F: for<'a> FnOnce(&'a Guest, &'a mut Store<Sandbox>) -> Answer<'a, T>,
+{
+    let _slot = stock.slots.acquire().await.expect("the slots are never closed");
+    let (mut store, plugin) = match stock.take() {
+        Some(Instance { store, plugin }) => (store, Some(plugin)),
+        None => (stock.store(), None),
+    };
+    let ticks = budget.cpu.as_millis().div_ceil(TICK.as_millis());
+    let sandbox = store.data_mut();
+    sandbox.meter.ticks_limit = sandbox.meter.ticks(u32::try_from(ticks).unwrap_or(u32::MAX));
+    sandbox.hooks.network = network;
+    // An instance that waited lags behind the clock: without this its first instruction would count as a tick.
+    store.set_epoch_deadline(1);
+    let log = store.data().log.clone();
+    let answer = {
+        let store = &mut store;
+        async move {
+            let plugin = match plugin {
+                Some(plugin) => plugin,
+                None => stock.instantiate(store).await?,
+            };
+            let guest = Guest(plugin);
+            run(&guest, store).await
+        }
+    };
+    // A panic below is the host's own fault; it ends this call, not the host.
+    let outcome = tokio::time::timeout(budget.wall, AssertUnwindSafe(answer).catch_unwind()).await;
+    let meter = &store.data().meter;
+    let result = match outcome {
+        Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
+        Ok(Err(_panic)) => Err(CallError::Sandbox { message: "the sandbox panicked".into() }),
+        Ok(Ok(Ok(value))) => Ok(Called { value, log: log.text() }),
+        Ok(Ok(Err(_))) if meter.out_of_time => Err(CallError::Cpu { limit: budget.cpu }),
+        Ok(Ok(Err(_))) if meter.out_of_memory => Err(CallError::Memory { limit: stock.limits.memory }),
+        Ok(Ok(Err(error))) => Err(trapped(&error, log.text())),
+    };
+    stock.refill();
+    result
+}
+
+/// The guest's own last words say more than the trap.
+fn trapped(error: &wasmtime::Error, log: String) -> CallError {
+    let words =
+        log.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().chars().take(400).collect());
+    let cause = error.root_cause().to_string();
+    let message = words.unwrap_or_else(|| cause.lines().next().unwrap_or("it trapped").to_owned());
+    CallError::Trapped { message, log }
+}

@@ -1,0 +1,180 @@
+//! What a guest is given: everything of WASI 0.2 without power, and requests that egress judges.
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::bindings::signing::turnbuckle::connector as contract;
+use super::http::Hooks;
+use super::limits::Limits;
+use super::log::Log;
+use crate::egress::{Call, Egress, Permit};
+
+/// Where the requests of one call go.
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    pub(super) egress: Egress,
+    pub(super) permit: Arc<Permit>,
+    pub(super) call: Arc<Call>,
+}
+
+/// What a store carries.
+pub(super) struct Sandbox {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    table: ResourceTable,
+    pub(super) hooks: Hooks,
+    pub(super) meter: Meter,
+    pub(super) log: Log,
+}
+
+/// What a guest has taken so far.
+pub(super) struct Meter {
+    memory: usize,
+    memory_limit: usize,
+    table_limit: usize,
+    pub(super) out_of_memory: bool,
+    ticks: u32,
+    /// Ticks that the call may run; while an instance only stands ready, there is no call.
+    pub(super) ticks_limit: u32,
+    pub(super) out_of_time: bool,
+}
+
+impl Meter {
+    /// The limit that leaves so many ticks from now on.
+    pub(super) fn ticks(&self, more: u32) -> u32 {
+        self.ticks.saturating_add(more)
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let whole = self.memory + desired.saturating_sub(current);
+        if whole > self.memory_limit || maximum.is_some_and(|maximum| desired > maximum) {
+            self.out_of_memory |= whole > self.memory_limit;
+            return Ok(false);
+        }
+        self.memory = whole;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= self.table_limit && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        32
+    }
+
+    fn memories(&self) -> usize {
+        8
+    }
+}
+
+impl Sandbox {
+    /// A store with every limit set, for one call.
+    pub(super) fn store(engine: &Engine, limits: &Limits) -> Store<Self> {
+        let log = Log::new(limits.log_bytes);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits.header_bytes);
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(log.clone())
+            .stderr(log.clone())
+            .max_random_size(64 << 10)
+            .allow_ip_name_lookup(false)
+            .allow_tcp(false)
+            .allow_udp(false);
+        let meter = Meter {
+            memory: 0,
+            memory_limit: limits.memory,
+            table_limit: limits.table_elements,
+            out_of_memory: false,
+            ticks: 0,
+            ticks_limit: u32::MAX,
+            out_of_time: false,
+        };
+        let sandbox = Self { wasi: wasi.build(), http, table, hooks: Hooks::default(), meter, log };
+        let mut store = Store::new(engine, sandbox);
+        store.limiter(|sandbox| &mut sandbox.meter);
+        store.set_hostcall_fuel(limits.hostcall_bytes);
+        store.set_max_component_handles(limits.handles as usize);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut running| {
+            let meter = &mut running.data_mut().meter;
+            meter.ticks += 1;
+            if meter.ticks > meter.ticks_limit {
+                meter.out_of_time = true;
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Sandbox {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Keys work only while a signature is made for one request, which no call here does: there is never one to open.
+impl contract::keys::Host for Sandbox {
+    async fn open(
+        &mut self,
+        _key: String,
+        _encoding: contract::types::Encoding,
+    ) -> wasmtime::Result<Option<Resource<contract::keys::Key>>> {
+        Ok(None)
+    }
+}
+
+impl contract::keys::HostKey for Sandbox {
+    async fn derive(
+        &mut self,
+        _key: Resource<contract::keys::Key>,
+        _hash: contract::keys::Hash,
+        _message: Vec<u8>,
+    ) -> wasmtime::Result<Resource<contract::keys::Key>> {
+        Err(wasmtime::Error::msg("no key is open"))
+    }
+
+    async fn mac(
+        &mut self,
+        _key: Resource<contract::keys::Key>,
+        _hash: contract::keys::Hash,
+        _message: Vec<u8>,
+    ) -> wasmtime::Result<Vec<u8>> {
+        Err(wasmtime::Error::msg("no key is open"))
+    }
+
+    async fn drop(&mut self, _key: Resource<contract::keys::Key>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl contract::types::Host for Sandbox {}
+
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    contract::types::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
+    contract::keys::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
+    Ok(linker)
+}

@@ -1,0 +1,147 @@
+//! Where everything is kept: one file, changed by one thread, read by anyone.
+//!
+//! - *Acknowledged means durable.* [`Store::write`] answers when the change is on the disk. Changes that arrive while another
+//!   commit is under way share the next one.
+//! - *A job happens whole or not at all.* One that fails or panics is undone and takes nobody else with it.
+//! - *Reading never waits for writing.* [`Store::read`] sees one moment. It is synchronous and short: a point read of cached
+//!   pages takes microseconds, as long as a small allocation-heavy function, so async code calls it in place. Walks through
+//!   many records, and [`Store::backup`], belong on a thread that may block.
+//! - *Lists go by cursor.* A cursor is the key of the first entry not shown, so a page costs the same wherever it begins, and
+//!   entries that come and go elsewhere move nothing.
+//!
+//! Secrets arrive here sealed. The engine (redb) shows in no signature.
+
+mod codec;
+mod committer;
+mod connections;
+mod connectors;
+mod error;
+mod file;
+mod flows;
+mod schema;
+mod tables;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+pub(crate) use connections::ConnectionQuery;
+pub(crate) use error::StoreError;
+pub(crate) use transaction::{Reader, Writer};
+
+use committer::{Job, Prepared};
+use schema::Schema;
+
+/// A handle to the open store. Clones share it; it is closed when the last one is dropped, which waits for the commit under
+/// way.
+#[derive(Clone)]
+pub(crate) struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    database: Arc<redb::Database>,
+    // Both are taken when the store is closed, never before.
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How to open a store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// How much of the file may be kept in memory.
+    pub(crate) cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+impl Store {
+    /// Opens the store in this file, or makes it. Where this fails, an existing file is left as it was.
+    pub(crate) fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::open_as(path, options, schema::CURRENT)
+    }
+
+    fn open_as(path: &Path, options: Options, schema: Schema) -> Result<Self, StoreError> {
+        let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
+        let (jobs, waiting) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("turnbuckle-store".to_owned())
+            .spawn({
+                let database = Arc::clone(&database);
+                move || committer::run(&database, &waiting)
+            })
+            .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
+        let inner = Inner { path: path.to_owned(), database, jobs: Some(jobs), thread: Some(thread) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads from one snapshot. Keep it short: while it is held, what is replaced cannot be freed.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        read(&Reader::snapshot(&self.inner.database)?)
+    }
+
+    /// Changes something, durably. The job sees the newest state, and nobody else writes while it runs; it runs on the
+    /// writer's thread and must not wait for anything. Its changes are kept where it answers `Ok`.
+    ///
+    /// Once this was polled the job runs, whether or not somebody still waits for its answer.
+    pub(crate) async fn write<T, E>(
+        &self,
+        change: impl FnOnce(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |writer| {
+            let result = writer.map_err(E::from).and_then(change);
+            let keep = result.is_ok();
+            let answer = Box::new(move |committed: Result<(), StoreError>| {
+                let result = result.and_then(|value| committed.map(|()| value).map_err(E::from));
+                // Nobody waits any more: what happened, happened all the same.
+                drop(sender.send(result));
+            });
+            Prepared { keep, answer }
+        });
+        let jobs = self.inner.jobs.as_ref().ok_or(StoreError::Closed)?;
+        jobs.send(job).map_err(|_gone| StoreError::Closed)?;
+        // Only a panic drops a job without an answer.
+        receiver.await.map_err(|_dropped| StoreError::Panicked)?
+    }
+
+    /// Copies the store as it is at this moment into a new file, while it is in use. Takes as long as reading all of it.
+    pub(crate) fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        file::backup(&self.inner.database, to)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let Some(thread) = self.thread.take() else { return };
+        // The last handle may have been held by a job: that thread cannot wait for itself, and ends on its own.
+        if thread.thread().id() != std::thread::current().id() {
+            // A panic of the thread was reported when it happened, and there is nobody to hand it to here.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Connections: records, their indexes, their history, and pages through them.
+
+use std::ops::Bound;
+
+use semver::Version;
+
+use super::codec::{self, List};
+use super::error::StoreError;
+use super::tables::Table;
+use super::transaction::{Entries, Entry, Reader, Writer};
+use crate::model::connection::{Change, Connection, Status};
+use crate::model::id::{ConnectionId, ConnectorName};
+use crate::model::view::Page;
+
+/// A page is never longer than this, whatever was asked.
+const LONGEST_PAGE: usize = 1_000;
+
+/// One page looks at no more entries than this; then it gives a cursor, be it with no items at all.
+const LONGEST_SCAN: usize = 10_000;
+
+/// How many entries to step over before a new search from the root is cheaper.
+const SHORT_GAP: usize = 4;
+
+/// Which connections. Everything given must hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectionQuery {
+    pub(crate) connector: Option<ConnectorName>,
+    pub(crate) status: Option<Status>,
+    pub(crate) owner: Option<String>,
+    /// A part of the name, whatever the case.
+    pub(crate) text: Option<String>,
+    /// Where the page before ended.
+    pub(crate) after: Option<String>,
+    pub(crate) limit: usize,
+}
+
+/// Nobody asks for an empty page, and nobody gets an endless one.
+pub(super) fn page_size(limit: usize) -> usize {
+    limit.clamp(1, LONGEST_PAGE)
+}
+
+impl Reader<'_> {
+    pub(crate) fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        self.record(Table::Connections, id.as_bytes())
+    }
+
+    /// Whoever has this name, whatever its case.
+    pub(crate) fn connection_id_by_name(&self, name: &str) -> Result<Option<ConnectionId>, StoreError> {
+        let index = Table::ConnectionsByName;
+        self.get_with(index, codec::name(name).as_bytes(), |bytes| codec::id(index, bytes))
+    }
+
+    /// A page of connections, by lower-case name.
+    ///
+    /// Each filter has an index in the order of names, and the search leaps from one to the other, so the rarest of them sets
+    /// the pace whichever it is. Only `text` looks at every name that the others leave.
+    pub(crate) fn connections(&self, query: &ConnectionQuery) -> Result<Page<Connection>, StoreError> {
+        let start = match &query.after {
+            Some(cursor) => codec::parse_cursor(List::Connections, cursor)?,
+            None => String::new(),
+        };
+        let text = query.text.as_deref().map(codec::name);
+        let size = page_size(query.limit);
+        let mut search = Search::begin(self, query, &start)?;
+        let mut ids = Vec::with_capacity(size);
+        let mut next = None;
+        for scanned in 0.. {
+            let Some((name, together)) = search.meet()? else { break };
+            if scanned == LONGEST_SCAN {
+                next = Some(name);
+                break;
+            }
+            if !together {
+                continue;
+            }
+            if text.as_ref().is_none_or(|text| name.contains(text.as_str())) {
+                if ids.len() == size {
+                    next = Some(name);
+                    break;
+                }
+                ids.push(search.id()?);
+            }
+            search.step()?;
+        }
+        let mut items = Vec::with_capacity(ids.len());
+        for id in ids {
+            items.push(self.connection(id)?.ok_or(StoreError::Dangling { index: search.index().name() })?);
+        }
+        Ok(Page { items, next: next.map(|name| codec::cursor(List::Connections, &name)) })
+    }
+
+    /// Connections pinned to a connector, or to one version of it, up to `limit`.
+    pub(crate) fn connections_of(
+        &self,
+        name: &ConnectorName,
+        version: Option<&Version>,
+        limit: usize,
+    ) -> Result<Vec<ConnectionId>, StoreError> {
+        let index = Table::ConnectionsByVersion;
+        let prefix = match version {
+            Some(version) => codec::connector_version(name, version),
+            None => codec::connector(name),
+        };
+        let mut entries = self.prefixed(index, &prefix, b"")?;
+        let mut ids = Vec::new();
+        while ids.len() < limit
+            && let Some(entry) = entries.next()?
+        {
+            ids.push(codec::id(index, entry.value())?);
+        }
+        Ok(ids)
+    }
+
+    /// How many connections are pinned to any version of a connector. Walks them.
+    pub(crate) fn count_connections_of(&self, name: &ConnectorName) -> Result<u64, StoreError> {
+        let mut entries = self.prefixed(Table::ConnectionsByVersion, &codec::connector(name), b"")?;
+        let mut count = 0;
+        while entries.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn count_connections(&self) -> Result<u64, StoreError> {
+        self.len(Table::Connections)
+    }
+
+    /// Connections in the order of their ids, which is the order in which they were made: for work that walks all of them
+    /// in pieces.
+    pub(crate) fn connections_after(
+        &self,
+        after: Option<ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let from = match &after {
+            Some(id) => Bound::Excluded(&id.as_bytes()[..]),
+            None => Bound::Unbounded,
+        };
+        let mut entries = self.range(Table::Connections, from, Bound::Unbounded)?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some(entry) = entries.next()?
+        {
+            found.push(codec::decode(Table::Connections, entry.value())?);
+        }
+        Ok(found)
+    }
+
+    /// What was done to a connection, newest first, before this version. `next`, as a number, is the next page's `before`.
+    pub(crate) fn history(
+        &self,
+        id: ConnectionId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<Change>, StoreError> {
+        let first = codec::change(id, 0);
+        let last = codec::change(id, before.unwrap_or(u64::MAX));
+        let end = if before.is_some() { Bound::Excluded(&last[..]) } else { Bound::Included(&last[..]) };
+        let mut page = Page::<Change> { items: Vec::new(), next: None };
+        if before == Some(0) {
+            return Ok(page);
+        }
+        let mut entries = self.range(Table::History, Bound::Included(&first), end)?;
+        while let Some(entry) = entries.next_back()? {
+            if page.items.len() == page_size(limit) {
+                page.next = page.items.last().map(|change| change.version.to_string());
+                break;
+            }
+            page.items.push(codec::decode(Table::History, entry.value())?);
+        }
+        Ok(page)
+    }
+}
+
+impl Writer<'_> {
+    /// Adds or replaces a connection, and its place in every index with it. Refuses a name that another one has.
+    pub(crate) fn put_connection(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if let Some(by) = self.connection_id_by_name(&connection.name)?
+            && by != connection.id
+        {
+            return Err(StoreError::NameTaken { by });
+        }
+        let record = codec::encode(Table::Connections, connection)?;
+        let before = self.connection(connection.id)?.map(|before| places(&before));
+        let after = places(connection);
+        for (table, key) in before.iter().flatten().filter(|place| !after.contains(place)) {
+            self.remove(*table, key)?;
+        }
+        for (table, key) in after.iter().filter(|place| !before.iter().flatten().any(|old| old == *place)) {
+            self.insert(*table, key, connection.id.as_bytes())?;
+        }
+        self.insert(Table::Connections, connection.id.as_bytes(), &record)
+    }
+
+    /// Removes a connection, its places in the indexes and its history. Says whether it was there. That no flow uses it is the
+    /// caller's to check, in the same job.
+    pub(crate) fn delete_connection(&mut self, id: ConnectionId) -> Result<bool, StoreError> {
+        let Some(before) = self.connection(id)? else { return Ok(false) };
+        for (table, key) in places(&before) {
+            self.remove(table, &key)?;
+        }
+        let mut lines = Vec::new();
+        let mut entries = self.prefixed(Table::History, id.as_bytes(), b"")?;
+        while let Some(entry) = entries.next()? {
+            lines.push(entry.key().to_vec());
+        }
+        drop(entries);
+        for line in lines {
+            self.remove(Table::History, &line)?;
+        }
+        self.remove(Table::Connections, id.as_bytes())
+    }
+
+    /// Adds a line to the history of a connection.
+    pub(crate) fn append_change(&mut self, id: ConnectionId, change: &Change) -> Result<(), StoreError> {
+        let key = codec::change(id, change.version);
+        if self.get_with(Table::History, &key, |_| Ok(()))?.is_some() {
+            return Err(StoreError::ChangeExists { id, version: change.version });
+        }
+        self.insert_record(Table::History, &key, change)
+    }
+}
+
+/// Where a connection stands in the indexes. Each entry's value is its id.
+fn places(connection: &Connection) -> [(Table, Vec<u8>); 5] {
+    let name = codec::name(&connection.name);
+    let name = name.as_bytes();
+    let pinned = &connection.connector;
+    [
+        (Table::ConnectionsByName, name.to_vec()),
+        (Table::ConnectionsByConnector, codec::joined(&[&codec::connector(&pinned.name), name])),
+        (
+            Table::ConnectionsByVersion,
+            codec::joined(&[&codec::connector_version(&pinned.name, &pinned.version), connection.id.as_bytes()]),
+        ),
+        (Table::ConnectionsByStatus, codec::joined(&[&codec::status(connection.status()), name])),
+        (Table::ConnectionsByOwner, codec::joined(&[&codec::owner(&connection.owner), name])),
+    ]
+}
+
+/// A walk through one or several indexes at once, in the order of names, that stops where all of them agree.
+struct Search<'r, 't> {
+    // Never empty.
+    arms: Vec<Arm<'r, 't>>,
+}
+
+impl<'r, 't> Search<'r, 't> {
+    fn begin(reader: &'r Reader<'t>, query: &ConnectionQuery, start: &str) -> Result<Self, StoreError> {
+        let mut filters = Vec::new();
+        if let Some(owner) = &query.owner {
+            filters.push((Table::ConnectionsByOwner, codec::owner(owner)));
+        }
+        if let Some(connector) = &query.connector {
+            filters.push((Table::ConnectionsByConnector, codec::connector(connector)));
+        }
+        if let Some(status) = query.status {
+            filters.push((Table::ConnectionsByStatus, codec::status(status).to_vec()));
+        }
+        if filters.is_empty() {
+            filters.push((Table::ConnectionsByName, Vec::new()));
+        }
+        let arms: Result<Vec<_>, _> =
+            filters.into_iter().map(|(index, prefix)| Arm::open(reader, index, prefix, start.as_bytes())).collect();
+        Ok(Self { arms: arms? })
+    }
+
+    /// Brings every arm up to the one that is ahead. Gives the name where that one stands and whether all of them stand there:
+    /// no name before it can be in all of them. Nothing where one of them is at its end.
+    fn meet(&mut self) -> Result<Option<(String, bool)>, StoreError> {
+        let mut ahead: &[u8] = b"";
+        for arm in &self.arms {
+            let Some(name) = arm.name() else { return Ok(None) };
+            ahead = ahead.max(name);
+        }
+        let name = String::from_utf8(ahead.to_vec())
+            .map_err(|error| StoreError::Record { table: self.index().name(), source: Some(Box::new(error)) })?;
+        let mut together = true;
+        for arm in &mut self.arms {
+            arm.seek(name.as_bytes())?;
+            match arm.name() {
+                Some(found) => together &= found == name.as_bytes(),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some((name, together)))
+    }
+
+    /// Goes on from where all of them stand.
+    fn step(&mut self) -> Result<(), StoreError> {
+        self.arms.iter_mut().try_for_each(|arm| arm.advance())
+    }
+
+    /// The connection where the arms stand.
+    fn id(&self) -> Result<ConnectionId, StoreError> {
+        let bytes = self.arms[0].head.as_ref().map(Entry::value).unwrap_or_default();
+        codec::id(self.index(), bytes)
+    }
+
+    fn index(&self) -> Table {
+        self.arms[0].index
+    }
+}
+
+/// One index, narrowed to one value of its filter.
+struct Arm<'r, 't> {
+    reader: &'r Reader<'t>,
+    index: Table,
+    prefix: Vec<u8>,
+    entries: Entries<'r>,
+    head: Option<Entry<'r>>,
+}
+
+impl<'r, 't> Arm<'r, 't> {
+    fn open(reader: &'r Reader<'t>, index: Table, prefix: Vec<u8>, start: &[u8]) -> Result<Self, StoreError> {
+        let mut entries = reader.prefixed(index, &prefix, start)?;
+        let head = entries.next()?;
+        Ok(Self { reader, index, prefix, entries, head })
+    }
+
+    fn name(&self) -> Option<&[u8]> {
+        self.head.as_ref().map(|entry| &entry.key()[self.prefix.len()..])
+    }
+
+    fn advance(&mut self) -> Result<(), StoreError> {
+        self.head = self.entries.next()?;
+        Ok(())
+    }
+
+    /// Goes to the first name that is not before this one.
+    fn seek(&mut self, target: &[u8]) -> Result<(), StoreError> {
+        for _ in 0..SHORT_GAP {
+            if self.name().is_none_or(|name| name >= target) {
+                return Ok(());
+            }
+            self.advance()?;
+        }
+        if self.name().is_some_and(|name| name < target) {
+            self.entries = self.reader.prefixed(self.index, &self.prefix, target)?;
+            self.advance()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong with the store, without a word of its engine.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::id::ConnectionId;
+
+/// An underlying failure whose type is nobody's business outside.
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StoreError {
+    /// Somebody has the file open.
+    #[error("store `{}` is in use by another process", path.display())]
+    InUse { path: PathBuf },
+    /// The file was written by a newer binary.
+    #[error("store `{}` has schema version {found}, this binary knows versions up to {supported}", path.display())]
+    Newer { path: PathBuf, found: u32, supported: u32 },
+    /// The file is damaged, or is no store at all. It was left as it is.
+    #[error("store `{}` cannot be read: {problem}", path.display())]
+    Corrupt {
+        path: PathBuf,
+        problem: &'static str,
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The file system refused.
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A backup does not replace what is there.
+    #[error("`{}` already exists", path.display())]
+    Exists { path: PathBuf },
+    /// The engine failed while reading or writing.
+    #[error("store engine failed")]
+    Engine(#[source] Cause),
+    /// A record does not parse, or does not print.
+    #[error("record in table `{table}` is not readable")]
+    Record {
+        table: &'static str,
+        #[source]
+        source: Option<Cause>,
+    },
+    /// A record was written by a newer binary.
+    #[error("record in table `{table}` has version {found}, this binary knows versions up to {supported}")]
+    NewerRecord { table: &'static str, found: u8, supported: u8 },
+    /// An index names a record that is not there.
+    #[error("index `{index}` names a record that is missing")]
+    Dangling { index: &'static str },
+    /// Not a cursor that a page of this list gave.
+    #[error("cursor is not one that this list gave")]
+    BadCursor,
+    /// Names are unique, whatever the case.
+    #[error("name is taken by connection {by}")]
+    NameTaken { by: ConnectionId },
+    /// A history is only appended to.
+    #[error("history of connection {id} already has version {version}")]
+    ChangeExists { id: ConnectionId, version: u64 },
+    /// The changes could not be made durable; none of them happened, as far as the store can tell.
+    #[error("changes could not be committed")]
+    Commit(#[source] Arc<StoreError>),
+    /// The code that prepared the change panicked; nothing of it was kept.
+    #[error("change panicked and was undone")]
+    Panicked,
+    /// The store has been closed.
+    #[error("store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Any failure of the engine during reading and writing.
+    pub(super) fn engine(error: impl Into<redb::Error>) -> Self {
+        Self::Engine(Box::new(error.into()))
+    }
+}
+
+impl From<StoreError> for crate::model::error::Error {
+    fn from(error: StoreError) -> Self {
+        use crate::model::error::FieldProblem;
+        let (rule, hint) = match &error {
+            StoreError::BadCursor => {
+                return Self::Invalid { problems: vec![FieldProblem::new("cursor", error.to_string())] };
+            }
+            StoreError::NameTaken { .. } => {
+                return Self::Invalid { problems: vec![FieldProblem::new("name", "another connection has this name")] };
+            }
+            StoreError::InUse { .. } => (
+                "store-in-use",
+                Some("stop the other process, or talk to it: the command finds a server on the same data directory"),
+            ),
+            StoreError::Newer { .. } | StoreError::NewerRecord { .. } => {
+                ("store-newer", Some("use the newer program that wrote it; nothing was changed"))
+            }
+            StoreError::Corrupt { .. } => {
+                ("store-corrupt", Some("restore a backup with `turnbuckle restore FILE`; the file was left as it is"))
+            }
+            StoreError::Exists { .. } => ("file-exists", Some("name a file that is not there yet")),
+            StoreError::File { .. } => ("store-file", None),
+            StoreError::Engine(_)
+            | StoreError::Record { .. }
+            | StoreError::Dangling { .. }
+            | StoreError::ChangeExists { .. }
+            | StoreError::Commit(_)
+            | StoreError::Panicked
+            | StoreError::Closed => return Self::Internal { doing: "using the store", source: Box::new(error) },
+        };
+        Self::Data { rule, message: error.to_string(), hint: hint.map(str::to_owned), source: Some(Box::new(error)) }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which version of the tables a file has, and how an older one becomes a newer one.
+
+use std::path::Path;
+
+use redb::{Database, ReadTransaction, ReadableDatabase as _, TableError, WriteTransaction};
+
+use super::error::StoreError;
+use super::tables::Table;
+
+const KEY: &[u8] = b"version";
+
+/// One step from a version to the next, in the transaction of all of them.
+pub(super) type Migration = fn(&WriteTransaction) -> Result<(), StoreError>;
+
+/// What this binary understands: version 1, and one version more for each migration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schema {
+    /// The step from version `n` stands at `n - 1`.
+    pub(super) migrations: &'static [Migration],
+}
+
+/// The schema of this binary.
+pub(super) const CURRENT: Schema = Schema { migrations: &[] };
+
+impl Schema {
+    pub(super) fn version(self) -> u32 {
+        1 + u32::try_from(self.migrations.len()).expect("migrations are written by hand")
+    }
+
+    /// The version of a file, if this binary can deal with it.
+    pub(super) fn check(self, path: &Path, transaction: &ReadTransaction) -> Result<u32, StoreError> {
+        let corrupt = |problem| StoreError::Corrupt { path: path.to_owned(), problem, source: None };
+        let table = match transaction.open_table(Table::Schema.definition()) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Err(corrupt("it is a database of something else")),
+            Err(error) => {
+                return Err(StoreError::Corrupt {
+                    path: path.to_owned(),
+                    problem: "its schema table is damaged",
+                    source: Some(Box::new(error)),
+                });
+            }
+        };
+        let value = table.get(KEY).map_err(StoreError::engine)?;
+        let found = value.and_then(|value| std::str::from_utf8(value.value()).ok()?.parse::<u32>().ok());
+        match found {
+            Some(found) if found > self.version() => {
+                Err(StoreError::Newer { path: path.to_owned(), found, supported: self.version() })
+            }
+            Some(found) if found > 0 => Ok(found),
+            Some(_) | None => Err(corrupt("its schema version is missing")),
+        }
+    }
+
+    /// Makes every table, for a new file.
+    pub(super) fn create(self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        for table in Table::ALL {
+            transaction.open_table(table.definition()).map_err(StoreError::engine)?;
+        }
+        self.stamp(transaction)
+    }
+
+    /// Takes the steps from `found` to the newest version, all or none.
+    pub(super) fn migrate(self, database: &Database, found: u32) -> Result<(), StoreError> {
+        let done = usize::try_from(found).map_or(usize::MAX, |found| found - 1);
+        let mut transaction = database.begin_write().map_err(StoreError::engine)?;
+        transaction.set_two_phase_commit(true);
+        for step in self.migrations.iter().skip(done) {
+            step(&transaction)?;
+        }
+        self.create(&transaction)?;
+        transaction.commit().map_err(StoreError::engine)
+    }
+
+    /// The version of an open file.
+    pub(super) fn check_open(self, path: &Path, database: &Database) -> Result<u32, StoreError> {
+        self.check(path, &database.begin_read().map_err(StoreError::engine)?)
+    }
+
+    fn stamp(self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let mut table = transaction.open_table(Table::Schema.definition()).map_err(StoreError::engine)?;
+        table.insert(KEY, self.version().to_string().as_bytes()).map_err(StoreError::engine)?;
+        Ok(())
+    }
+}

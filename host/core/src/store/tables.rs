@@ -1,0 +1,85 @@
+//! The tables. All of them map bytes to bytes: what the bytes mean is the codec's business, and a copy of the file needs to
+//! know neither.
+
+use redb::TableDefinition;
+
+pub(super) type Bytes = &'static [u8];
+
+/// A table of the file. Its name is part of the file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    /// `version` → the schema's version as decimal text.
+    Schema,
+    /// Text → text.
+    Meta,
+    /// Connector name, NUL, version, NUL → installed connector.
+    Connectors,
+    /// Id → connection.
+    Connections,
+    /// Lower-case name → id.
+    ConnectionsByName,
+    /// Connector name, NUL, lower-case name → id.
+    ConnectionsByConnector,
+    /// Connector name, NUL, version, NUL, id → id.
+    ConnectionsByVersion,
+    /// Status byte, lower-case name → id.
+    ConnectionsByStatus,
+    /// Length of the owner, owner, lower-case name → id.
+    ConnectionsByOwner,
+    /// Id, version → change.
+    History,
+    /// Flow id → flow.
+    Flows,
+    /// Connection id, flow id → nothing.
+    FlowsByConnection,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 12] = [
+        Self::Schema,
+        Self::Meta,
+        Self::Connectors,
+        Self::Connections,
+        Self::ConnectionsByName,
+        Self::ConnectionsByConnector,
+        Self::ConnectionsByVersion,
+        Self::ConnectionsByStatus,
+        Self::ConnectionsByOwner,
+        Self::History,
+        Self::Flows,
+        Self::FlowsByConnection,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Meta => "meta",
+            Self::Connectors => "connectors",
+            Self::Connections => "connections",
+            Self::ConnectionsByName => "connections-by-name",
+            Self::ConnectionsByConnector => "connections-by-connector",
+            Self::ConnectionsByVersion => "connections-by-version",
+            Self::ConnectionsByStatus => "connections-by-status",
+            Self::ConnectionsByOwner => "connections-by-owner",
+            Self::History => "history",
+            Self::Flows => "flows",
+            Self::FlowsByConnection => "flows-by-connection",
+        }
+    }
+
+    pub(super) fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
+        TableDefinition::new(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn every_table_stands_at_its_own_place() {
+        for (place, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!(table as usize, place, "{}", table.name());
+        }
+    }
+}
