@@ -264,3 +264,128 @@ fn unicode(c: char, upper: bool, form: &mut String) {
 fn html(secret: &str) -> String {
     secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: &str = "s3cr/t+v@l \"é\\=&<";
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        Redactor::new(secrets.iter().copied()).unwrap()
+    }
+
+    fn split_at_every_byte(redactor: &Redactor, text: &[u8], expected: &[u8]) {
+        for at in 0..=text.len() {
+            let mut stream = redactor.stream();
+            let mut clean = stream.push(Bytes::copy_from_slice(&text[..at])).to_vec();
+            clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&text[at..])));
+            clean.extend_from_slice(&stream.finish());
+            assert_eq!(clean, expected, "split at {at}: {}", String::from_utf8_lossy(&clean));
+            assert!(stream.found);
+        }
+        let mut stream = redactor.stream();
+        let mut clean = Vec::new();
+        for byte in text {
+            clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&[*byte])));
+        }
+        clean.extend_from_slice(&stream.finish());
+        assert_eq!(clean, expected, "byte by byte");
+    }
+
+    #[test]
+    fn every_form_is_taken_out_wherever_the_text_is_split() {
+        let redactor = redactor(&[SECRET]);
+        let escaped = "s3cr\\/t+v@l \\\"\\u00e9\\\\=&\\u003C";
+        let every: String = SECRET.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        let full = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        let html_like = escaped.replace("\\u003C", "<");
+        for text in [
+            SECRET.to_owned(),
+            hex::encode(SECRET),
+            hex::encode_upper(SECRET),
+            every.to_uppercase(),
+            every,
+            form.to_lowercase(),
+            form,
+            percent_encoding::utf8_percent_encode(SECRET, super::super::expand::RESERVED).to_string(),
+            percent_encoding::utf8_percent_encode(SECRET, super::super::expand::SEGMENT).to_string(),
+            serde_json::to_string(SECRET).unwrap().trim_matches('"').to_owned(),
+            full,
+            html_like,
+        ] {
+            let around = format!("before {text} after");
+            split_at_every_byte(&redactor, around.as_bytes(), b"before [redacted] after");
+        }
+    }
+
+    #[test]
+    fn base64_is_taken_out_at_every_alignment_in_both_alphabets() {
+        let secret = "~~top??secret>>key~~";
+        let redactor = redactor(&[secret]);
+        for alphabet in [&alphabet::STANDARD, &alphabet::URL_SAFE] {
+            let engine = GeneralPurpose::new(alphabet, base64::engine::general_purpose::PAD);
+            for before in ["", "u", "us", "use", "user:"] {
+                for after in ["", "x", "xy", "xyz"] {
+                    let text = engine.encode(format!("{before}{secret}{after}"));
+                    let (clean, found) = redactor.replace(text.as_bytes());
+                    assert!(found, "{before:?} {after:?}");
+                    // At most one character on each side knows anything of the secret, and none of it whole.
+                    let left = String::from_utf8(clean).unwrap().replace("[redacted]", "");
+                    let neighbours = engine.encode(before).len() + engine.encode(after).len() + 4;
+                    assert!(left.len() <= neighbours, "{left}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_cannot_begin_a_secret_is_not_held_back() {
+        let redactor = redactor(&["token-1234"]);
+        let mut stream = redactor.stream();
+        assert_eq!(stream.push(Bytes::from_static(b"data: hello\n")), &b"data: hello\n"[..]);
+        assert_eq!(stream.push(Bytes::from_static(b"data: tok")), &b"data: "[..]);
+        assert_eq!(stream.push(Bytes::from_static(b"yo")), &b"tokyo"[..]);
+        assert_eq!(stream.finish(), &b""[..]);
+        assert!(!stream.found);
+    }
+
+    #[test]
+    fn the_longer_of_two_secrets_is_taken_out_whole() {
+        let redactor = redactor(&["abcd", "abcdefgh"]);
+        split_at_every_byte(&redactor, b"-abcdefgh-abcdefg-", b"-[redacted]-[redacted]efg-");
+    }
+
+    #[test]
+    fn a_secret_too_short_to_be_one_is_not_looked_for() {
+        assert!(Redactor::new(["abc", ""].into_iter()).is_none());
+        assert!(Redactor::new(["abcd"].into_iter()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_redacted_as_the_whole_is(
+            secrets in prop::collection::vec("[ab]{4,7}", 1..4),
+            text in "[abc]{0,60}",
+            cuts in prop::collection::vec(0usize..61, 0..8),
+        ) {
+            let redactor = redactor(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut expected = Vec::new();
+            redactor.patterns.automaton.replace_all_with_bytes(text.as_bytes(), &mut expected, |_, _, out| {
+                out.extend_from_slice(REDACTED);
+                true
+            });
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
+            cuts.sort_unstable();
+            let mut stream = redactor.stream();
+            let mut clean = Vec::new();
+            for pair in cuts.windows(2) {
+                clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])));
+            }
+            clean.extend_from_slice(&stream.finish());
+            prop_assert_eq!(clean, expected);
+        }
+    }
+}
