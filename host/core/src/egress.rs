@@ -22,6 +22,8 @@ mod permit;
 mod plan;
 mod policy;
 mod redact;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;

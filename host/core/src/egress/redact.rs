@@ -182,8 +182,9 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
 
 fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
     // What encoders leave as it is, besides letters and digits: RFC 3986's unreserved; forms (WHATWG); `encodeURIComponent`;
-    // path segments; paths; `encodeURI`.
-    for kept in ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),"]
+    // path segments; paths; `encodeURI`; nothing.
+    for kept in
+        ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),", ""]
     {
         for upper in [true, false] {
             for plus in [true, false] {

@@ -1,0 +1,6 @@
+//! The way out as a whole, against servers on loopback.
+
+mod answers;
+mod attached;
+mod refused;
+mod upstream;
