@@ -26,10 +26,18 @@ pub(super) struct Challenge {
     /// The name as the server wrote it; absent where it wrote none, since old servers know no such parameter.
     algorithm_name: Option<String>,
     session: bool,
-    qop: bool,
+    qop: Qop,
     userhash: bool,
     /// The credentials were good and only the nonce was old.
     pub(super) stale: bool,
+}
+
+/// Quality of protection. `auth-int` would cover the body and is asked for by no one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Qop {
+    Auth,
+    /// RFC 2069's form, without counter.
+    Absent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +88,8 @@ impl Credentials {
         }
         let second = hash(&format!("{method}:{target}"));
         let response = match challenge.qop {
-            true => hash(&format!("{}:{nonce}:{count:08x}:{cnonce}:auth:{second}", *first)),
-            false => hash(&format!("{}:{nonce}:{second}", *first)),
+            Qop::Auth => hash(&format!("{}:{nonce}:{count:08x}:{cnonce}:auth:{second}", *first)),
+            Qop::Absent => hash(&format!("{}:{nonce}:{second}", *first)),
         };
         let mut value = String::from("Digest ");
         if challenge.userhash {
@@ -98,7 +106,7 @@ impl Credentials {
             write!(value, "algorithm={name}, ").ok()?;
         }
         quoted(&mut value, "nonce", nonce);
-        if challenge.qop {
+        if challenge.qop == Qop::Auth {
             write!(value, "nc={count:08x}, ").ok()?;
             quoted(&mut value, "cnonce", cnonce);
             value.push_str("qop=auth, ");
@@ -148,8 +156,8 @@ impl Challenge {
             _ => return None,
         };
         let qop = match get("qop") {
-            None => false,
-            Some(list) if list.split(',').any(|item| item.trim().eq_ignore_ascii_case("auth")) => true,
+            None => Qop::Absent,
+            Some(list) if list.split(',').any(|item| item.trim().eq_ignore_ascii_case("auth")) => Qop::Auth,
             // `auth-int` alone: the answer would cover the body.
             Some(_) => return None,
         };

@@ -446,13 +446,15 @@ impl Check<'_> {
             let origin = origin.trim_end_matches('/');
             text.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
         });
-        if within {
+        // Browsers and this host read a backslash as a slash, others do not: no URL needs one.
+        let plain = !text.contains('\\');
+        if within && plain {
             return;
         }
         let start = text.find("://").map_or(0, |at| at + 3);
-        let end = text[start..].find(['/', '?', '#', '\\']).map_or(text.len(), |at| start + at);
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
         let known = |origin: &Origin| self.origins.iter().any(|text| text.parse::<Origin>().as_ref() == Ok(origin));
-        let literal = !text[..end].contains(['{', '}', '@']);
+        let literal = plain && !text[..end].contains(['{', '}', '@']);
         let origin = Url::parse(&text[..end]).ok().filter(|_| literal).as_ref().and_then(Origin::of);
         if !origin.as_ref().is_some_and(known) {
             self.problem(at, PlanFault::OutsideOrigins);

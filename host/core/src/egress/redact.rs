@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
@@ -48,6 +48,8 @@ impl Redactor {
         }
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // A table for each state would take ten times the memory and longer to build than most answers to scan.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&sorted)
             .expect("some megabytes of patterns at most, and the automaton numbers billions");
         Some(Self { patterns: Arc::new(Patterns { automaton, sorted, begins, longest }) })
@@ -56,7 +58,7 @@ impl Redactor {
     /// The whole text without secrets, and whether there were any.
     pub(super) fn replace(&self, text: &[u8]) -> (Vec<u8>, bool) {
         let mut stream = self.stream();
-        let mut clean = stream.push(Bytes::copy_from_slice(text)).to_vec();
+        let mut clean = stream.push(&Bytes::copy_from_slice(text)).to_vec();
         clean.extend_from_slice(&stream.finish());
         (clean, stream.found)
     }
@@ -83,35 +85,35 @@ pub(super) struct Stream {
 
 impl Stream {
     /// What is certain after one more piece.
-    pub(super) fn push(&mut self, piece: Bytes) -> Bytes {
-        if self.held.is_empty() && !self.patterns.automaton.is_match(&piece) {
+    pub(super) fn push(&mut self, piece: &Bytes) -> Bytes {
+        if self.held.is_empty() && !self.patterns.automaton.is_match(piece) {
             // The common case copies nothing but the little that is held back.
-            let keep = self.patterns.undecided(&piece, 0, piece.len());
+            let keep = self.patterns.undecided(piece, 0, piece.len());
             self.held.extend_from_slice(&piece[keep..]);
             return piece.slice(..keep);
         }
         let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(&piece);
-        self.take(text, false)
+        text.extend_from_slice(piece);
+        self.take(&text, false)
     }
 
     /// What is left when no more comes.
     pub(super) fn finish(&mut self) -> Bytes {
         let text = std::mem::take(&mut self.held);
-        self.take(text, true)
+        self.take(&text, true)
     }
 
-    fn take(&mut self, text: Vec<u8>, last: bool) -> Bytes {
+    fn take(&mut self, text: &[u8], last: bool) -> Bytes {
         let mut clean = Vec::with_capacity(text.len());
         let mut from = 0;
         loop {
-            let input = aho_corasick::Input::new(&text).range(from..);
+            let input = aho_corasick::Input::new(text).range(from..);
             let found = self.patterns.automaton.find(input);
             let until = found.map_or(text.len(), |found| found.start());
             if !last {
                 // A longer secret, or one that begins earlier, may still be on its way.
-                let keep = self.patterns.undecided(&text, from, (until + 1).min(text.len()));
-                if keep < text.len() && (keep <= until) {
+                let keep = self.patterns.undecided(text, from, (until + 1).min(text.len()));
+                if keep <= until && keep < text.len() {
                     clean.extend_from_slice(&text[from..keep]);
                     self.held.extend_from_slice(&text[keep..]);
                     return clean.into();
@@ -280,8 +282,8 @@ mod tests {
     fn split_at_every_byte(redactor: &Redactor, text: &[u8], expected: &[u8]) {
         for at in 0..=text.len() {
             let mut stream = redactor.stream();
-            let mut clean = stream.push(Bytes::copy_from_slice(&text[..at])).to_vec();
-            clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&text[at..])));
+            let mut clean = stream.push(&Bytes::copy_from_slice(&text[..at])).to_vec();
+            clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&text[at..])));
             clean.extend_from_slice(&stream.finish());
             assert_eq!(clean, expected, "split at {at}: {}", String::from_utf8_lossy(&clean));
             assert!(stream.found);
@@ -289,7 +291,7 @@ mod tests {
         let mut stream = redactor.stream();
         let mut clean = Vec::new();
         for byte in text {
-            clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&[*byte])));
+            clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&[*byte])));
         }
         clean.extend_from_slice(&stream.finish());
         assert_eq!(clean, expected, "byte by byte");
@@ -346,9 +348,9 @@ mod tests {
     fn text_that_cannot_begin_a_secret_is_not_held_back() {
         let redactor = redactor(&["token-1234"]);
         let mut stream = redactor.stream();
-        assert_eq!(stream.push(Bytes::from_static(b"data: hello\n")), &b"data: hello\n"[..]);
-        assert_eq!(stream.push(Bytes::from_static(b"data: tok")), &b"data: "[..]);
-        assert_eq!(stream.push(Bytes::from_static(b"yo")), &b"tokyo"[..]);
+        assert_eq!(stream.push(&Bytes::from_static(b"data: hello\n")), &b"data: hello\n"[..]);
+        assert_eq!(stream.push(&Bytes::from_static(b"data: tok")), &b"data: "[..]);
+        assert_eq!(stream.push(&Bytes::from_static(b"yo")), &b"tokyo"[..]);
         assert_eq!(stream.finish(), &b""[..]);
         assert!(!stream.found);
     }
@@ -363,6 +365,14 @@ mod tests {
     fn a_secret_too_short_to_be_one_is_not_looked_for() {
         assert!(Redactor::new(["abc", ""].into_iter()).is_none());
         assert!(Redactor::new(["abcd"].into_iter()).is_some());
+    }
+
+    #[test]
+    fn a_usual_credential_costs_little_to_look_for() {
+        let redactor =
+            redactor(&["github_pat_11ABCDEFG0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234"]);
+        let memory = redactor.patterns.automaton.memory_usage();
+        assert!(memory < 128 << 10, "{memory} bytes, {} forms", redactor.patterns.sorted.len());
     }
 
     proptest! {
@@ -383,7 +393,7 @@ mod tests {
             let mut stream = redactor.stream();
             let mut clean = Vec::new();
             for pair in cuts.windows(2) {
-                clean.extend_from_slice(&stream.push(Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])));
+                clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])));
             }
             clean.extend_from_slice(&stream.finish());
             prop_assert_eq!(clean, expected);

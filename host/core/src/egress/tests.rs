@@ -3,4 +3,5 @@
 mod answers;
 mod attached;
 mod refused;
+mod secure;
 mod upstream;
