@@ -117,14 +117,7 @@ impl Egress {
         let started = Instant::now();
         let entry = call.begin(request.method().as_str())?;
         let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
-        let result = match tokio::time::timeout_at(call.deadline, sending.run(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(EgressError::Timeout {
-                origin: "the service".to_owned(),
-                phase: Phase::Call,
-                after: call.deadline.saturating_duration_since(started),
-            }),
-        };
+        let result = sending.run(request).await;
         match &result {
             Ok(response) => entry.answered(started.elapsed(), response.status()),
             Err(error) => {
@@ -168,7 +161,8 @@ impl Sending<'_> {
         self.check_size(&headers)?;
 
         let declared = declared_length(&mut headers)?;
-        let upload = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry).await?;
+        let preparing = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry);
+        let upload = self.in_time(preparing).await??;
         let upload = match upload {
             Upload::Whole(body) => Upload::Whole(attachments.body(&parts.method, &mut headers, body)?),
             streaming @ Upload::Streaming(_) => streaming,
@@ -220,7 +214,7 @@ impl Sending<'_> {
             return Ok(first);
         }
         let session = digest::Session::new(challenge, &cnonce()?);
-        body::drain(&mut first.into_body()).await;
+        self.in_time(body::drain(&mut first.into_body())).await?;
         let second = self.once(with(&session)?, body).await?;
         if second.status() != StatusCode::UNAUTHORIZED {
             self.permit.remember(origin, session);
@@ -252,12 +246,24 @@ impl Sending<'_> {
         let patience = limits.first_byte.min(self.timeouts.first_byte.unwrap_or(Duration::MAX));
         let connecting = limits.connect.min(self.timeouts.connect.unwrap_or(Duration::MAX));
         let after = patience.saturating_add(connecting).max(Duration::from_millis(1));
+        // One timer for both ends: each costs every request.
+        let left = self.call.deadline.saturating_duration_since(Instant::now());
+        let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
         match tokio::time::timeout(after, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response.into()),
             Ok(Err(error)) => Err(self.failure(&error, &route)),
+            Err(_) => Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+        }
+    }
+
+    /// Ends with the call.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, EgressError> {
+        let started = Instant::now();
+        match tokio::time::timeout_at(self.call.deadline, work).await {
+            Ok(done) => Ok(done),
             Err(_) => {
-                let origin = route.origin.to_string();
-                Err(EgressError::Timeout { origin, phase: Phase::FirstByte, after })
+                let after = self.call.deadline.saturating_duration_since(started);
+                Err(EgressError::Timeout { origin: self.entry.origin(), phase: Phase::Call, after })
             }
         }
     }
@@ -350,6 +356,13 @@ impl Sending<'_> {
 
 /// Headers or trailers of an answer, as the guest may see them.
 fn trailers(headers: HeaderMap, redactor: Option<&Redactor>, entry: &Entry) -> HeaderMap {
+    let finds = |text: &[u8]| redactor.is_some_and(|redactor| redactor.finds(text));
+    let as_it_is = |(name, value): (&HeaderName, &HeaderValue)| {
+        !policy::hop_by_hop(name) && !finds(name.as_str().as_bytes()) && !finds(value.as_bytes())
+    };
+    if headers.iter().all(as_it_is) {
+        return headers;
+    }
     let mut shown = HeaderMap::with_capacity(headers.keys_len());
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
