@@ -135,7 +135,7 @@ pub fn build(request: &Request, progress: &mut dyn FnMut(Event)) -> Result<(Vec<
 /// Cargo waits for its own lock in silence; this one can say so.
 fn lock(target: &Path, progress: &mut dyn FnMut(Event)) -> Result<fs::File, BuildError> {
     let path = target.join("turnbuckle.lock");
-    let file = || -> std::io::Result<fs::File> {
+    let mut file = || -> std::io::Result<fs::File> {
         fs::create_dir_all(target)?;
         let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
         if file.try_lock().is_err() {
