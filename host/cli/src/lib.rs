@@ -1,1 +1,3 @@
-//! Being built.
+//! The `turnbuckle` command.
+
+pub mod build;

@@ -22,6 +22,8 @@ mod permit;
 mod plan;
 mod policy;
 mod redact;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -115,14 +117,7 @@ impl Egress {
         let started = Instant::now();
         let entry = call.begin(request.method().as_str())?;
         let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
-        let result = match tokio::time::timeout_at(call.deadline, sending.run(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(EgressError::Timeout {
-                origin: "the service".to_owned(),
-                phase: Phase::Call,
-                after: call.deadline.saturating_duration_since(started),
-            }),
-        };
+        let result = sending.run(request).await;
         match &result {
             Ok(response) => entry.answered(started.elapsed(), response.status()),
             Err(error) => {
@@ -145,7 +140,8 @@ struct Sending<'a> {
     timeouts: Timeouts,
 }
 
-/// What is dialled, whole: it can be sent again, with another `authorization`.
+/// What is dialled.
+#[derive(Clone)]
 struct Outgoing {
     method: Method,
     url: Url,
@@ -165,7 +161,8 @@ impl Sending<'_> {
         self.check_size(&headers)?;
 
         let declared = declared_length(&mut headers)?;
-        let upload = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry).await?;
+        let preparing = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry);
+        let upload = self.in_time(preparing).await??;
         let upload = match upload {
             Upload::Whole(body) => Upload::Whole(attachments.body(&parts.method, &mut headers, body)?),
             streaming @ Upload::Streaming(_) => streaming,
@@ -178,35 +175,35 @@ impl Sending<'_> {
         let outgoing = Outgoing { method: parts.method, url, headers, route };
         let response = match upload {
             Upload::Whole(body) => self.replayable(outgoing, body).await?,
-            Upload::Streaming(body) => self.dial(&outgoing, &outgoing.headers, reqwest::Body::wrap(body)).await?,
+            Upload::Streaming(body) => self.dial(outgoing, Some(reqwest::Body::wrap(body))).await?,
         };
         self.receive(response)
     }
 
     /// Sends once, or twice where a digest challenge must be answered.
     async fn replayable(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
-        let Outgoing { method, url, headers, route } = &outgoing;
         let Some(credentials) = &self.permit.attachments.digest else {
-            return self.once(&outgoing, headers, body).await;
+            return self.once(outgoing, body).await;
         };
+        let (url, origin) = (&outgoing.url, &outgoing.route.origin);
         let target = match url.query() {
             Some(query) => Cow::Owned(format!("{}?{query}", url.path())),
             None => Cow::Borrowed(url.path()),
         };
         let with = |session: &digest::Session| {
-            let mut headers = headers.clone();
-            match credentials.authorization(session, method.as_str(), &target) {
-                Some(value) => headers.insert(header::AUTHORIZATION, value),
+            let mut outgoing = outgoing.clone();
+            match credentials.authorization(session, outgoing.method.as_str(), &target) {
+                Some(value) => outgoing.headers.insert(header::AUTHORIZATION, value),
                 None => {
                     return Err(EgressError::Attach { problem: "the server's digest challenge cannot be answered" });
                 }
             };
-            Ok(headers)
+            Ok(outgoing)
         };
-        let known = self.permit.challenge(&route.origin);
+        let known = self.permit.challenge(origin);
         let first = match &known {
-            Some(session) => self.once(&outgoing, &with(session)?, body.clone()).await?,
-            None => self.once(&outgoing, headers, body.clone()).await?,
+            Some(session) => self.once(with(session)?, body.clone()).await?,
+            None => self.once(outgoing.clone(), body.clone()).await?,
         };
         if first.status() != StatusCode::UNAUTHORIZED {
             return Ok(first);
@@ -217,54 +214,56 @@ impl Sending<'_> {
             return Ok(first);
         }
         let session = digest::Session::new(challenge, &cnonce()?);
-        body::drain(&mut first.into_body()).await;
-        let second = self.once(&outgoing, &with(&session)?, body).await?;
+        self.in_time(body::drain(&mut first.into_body())).await?;
+        let second = self.once(with(&session)?, body).await?;
         if second.status() != StatusCode::UNAUTHORIZED {
-            self.permit.remember(&route.origin, session);
+            self.permit.remember(origin, session);
         }
         Ok(second)
     }
 
-    async fn once(
-        &self,
-        outgoing: &Outgoing,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<Response<reqwest::Body>, EgressError> {
+    async fn once(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
         self.entry.progress.sent(body.len());
-        self.dial(outgoing, headers, reqwest::Body::from(body)).await
+        // Where nothing is sent, nothing is said about its length either, as long as the method does not promise a body.
+        let body = (!body.is_empty() || promises_body(&outgoing.method)).then(|| reqwest::Body::from(body));
+        self.dial(outgoing, body).await
     }
 
     async fn dial(
         &self,
-        outgoing: &Outgoing,
-        headers: &HeaderMap,
-        body: reqwest::Body,
+        outgoing: Outgoing,
+        body: Option<reqwest::Body>,
     ) -> Result<Response<reqwest::Body>, EgressError> {
-        let Outgoing { method, url, route, .. } = outgoing;
-        let client = match self.egress.clients.of(&self.permit.pool_key, route.reach) {
-            Ok(client) => client,
-            Err(_) => {
-                let reason = "the client could not be set up".to_owned();
-                return Err(EgressError::Connect { origin: route.origin.to_string(), reason });
-            }
+        let Outgoing { method, url, headers, route } = outgoing;
+        let Ok(client) = self.egress.clients.of(&self.permit.pool_key, route.reach) else {
+            let reason = "the client could not be set up".to_owned();
+            return Err(EgressError::Connect { origin: route.origin.to_string(), reason });
         };
-        let mut request = reqwest::Request::new(method.clone(), url.clone());
-        *request.headers_mut() = headers.clone();
-        // Where nothing is sent, nothing is said about its length either, as long as the method does not promise a body.
-        if body.as_bytes().is_none_or(|bytes| !bytes.is_empty()) || promises_body(method) {
-            *request.body_mut() = Some(body);
-        }
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body;
         let limits = &self.call.limits;
         let patience = limits.first_byte.min(self.timeouts.first_byte.unwrap_or(Duration::MAX));
         let connecting = limits.connect.min(self.timeouts.connect.unwrap_or(Duration::MAX));
         let after = patience.saturating_add(connecting).max(Duration::from_millis(1));
+        // One timer for both ends: each costs every request.
+        let left = self.call.deadline.saturating_duration_since(Instant::now());
+        let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
         match tokio::time::timeout(after, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response.into()),
-            Ok(Err(error)) => Err(self.failure(&error, route)),
+            Ok(Err(error)) => Err(self.failure(&error, &route)),
+            Err(_) => Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+        }
+    }
+
+    /// Ends with the call.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, EgressError> {
+        let started = Instant::now();
+        match tokio::time::timeout_at(self.call.deadline, work).await {
+            Ok(done) => Ok(done),
             Err(_) => {
-                let origin = route.origin.to_string();
-                Err(EgressError::Timeout { origin, phase: Phase::FirstByte, after })
+                let after = self.call.deadline.saturating_duration_since(started);
+                Err(EgressError::Timeout { origin: self.entry.origin(), phase: Phase::Call, after })
             }
         }
     }
@@ -357,6 +356,13 @@ impl Sending<'_> {
 
 /// Headers or trailers of an answer, as the guest may see them.
 fn trailers(headers: HeaderMap, redactor: Option<&Redactor>, entry: &Entry) -> HeaderMap {
+    let finds = |text: &[u8]| redactor.is_some_and(|redactor| redactor.finds(text));
+    let as_it_is = |(name, value): (&HeaderName, &HeaderValue)| {
+        !policy::hop_by_hop(name) && !finds(name.as_str().as_bytes()) && !finds(value.as_bytes())
+    };
+    if headers.iter().all(as_it_is) {
+        return headers;
+    }
     let mut shown = HeaderMap::with_capacity(headers.keys_len());
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)

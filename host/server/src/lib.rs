@@ -1,1 +1,17 @@
-//! Being built.
+//! The HTTP API of a Turnbuckle host.
+//!
+//! Who asks is settled first ([`access`]), then where the request comes from ([`guard`]); then a route calls one method of
+//! the [`turnbuckle::Host`] and shows its answer. The one place where an error becomes a status is [`problem`].
+
+mod access;
+mod guard;
+mod input;
+mod listen;
+mod openapi;
+mod problem;
+mod routes;
+
+pub use access::Access;
+pub use listen::{ListenOptions, RuntimeFile, ServeError, Server};
+pub use openapi::document;
+pub use routes::router;

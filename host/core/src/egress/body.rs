@@ -274,7 +274,7 @@ impl<B: HttpBody<Data = Bytes, Error = EgressError> + Unpin> HttpBody for Scanne
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => stream.push(data),
+                    Ok(data) => stream.push(&data),
                     Err(frame) => {
                         me.trailers =
                             frame.into_trailers().ok().map(|map| trailers(map, Some(&me.redactor), &me.entry));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -22,6 +23,8 @@ const POOLS: usize = 1024;
 /// Servers commonly close after a minute; a socket that rests longer only costs.
 const IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_ORIGIN: usize = 16;
+/// A connection has a handful of origins.
+const SESSIONS: usize = 16;
 
 /// A name to its addresses.
 pub(crate) type Resolver = Arc<dyn Fn(String) -> Resolving + Send + Sync>;
@@ -70,8 +73,11 @@ impl Clients {
     }
 
     fn build(&self, reach: Reach) -> reqwest::Result<reqwest::Client> {
+        let mut tls = self.tls.clone();
+        // A clone would share its memory of sessions, and a resumed session tells a server that two connections are one host's.
+        tls.resumption = Resumption::in_memory_sessions(SESSIONS);
         reqwest::Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured(tls)
             .dns_resolver(Guard { allow: Arc::clone(&self.allow), resolver: Arc::clone(&self.resolver), reach })
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

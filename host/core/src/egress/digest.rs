@@ -26,10 +26,18 @@ pub(super) struct Challenge {
     /// The name as the server wrote it; absent where it wrote none, since old servers know no such parameter.
     algorithm_name: Option<String>,
     session: bool,
-    qop: bool,
+    qop: Qop,
     userhash: bool,
     /// The credentials were good and only the nonce was old.
     pub(super) stale: bool,
+}
+
+/// Quality of protection. `auth-int` would cover the body and is asked for by no one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Qop {
+    Auth,
+    /// RFC 2069's form, without counter.
+    Absent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +88,8 @@ impl Credentials {
         }
         let second = hash(&format!("{method}:{target}"));
         let response = match challenge.qop {
-            true => hash(&format!("{}:{nonce}:{count:08x}:{cnonce}:auth:{second}", *first)),
-            false => hash(&format!("{}:{nonce}:{second}", *first)),
+            Qop::Auth => hash(&format!("{}:{nonce}:{count:08x}:{cnonce}:auth:{second}", *first)),
+            Qop::Absent => hash(&format!("{}:{nonce}:{second}", *first)),
         };
         let mut value = String::from("Digest ");
         if challenge.userhash {
@@ -98,7 +106,7 @@ impl Credentials {
             write!(value, "algorithm={name}, ").ok()?;
         }
         quoted(&mut value, "nonce", nonce);
-        if challenge.qop {
+        if challenge.qop == Qop::Auth {
             write!(value, "nc={count:08x}, ").ok()?;
             quoted(&mut value, "cnonce", cnonce);
             value.push_str("qop=auth, ");
@@ -148,8 +156,8 @@ impl Challenge {
             _ => return None,
         };
         let qop = match get("qop") {
-            None => false,
-            Some(list) if list.split(',').any(|item| item.trim().eq_ignore_ascii_case("auth")) => true,
+            None => Qop::Absent,
+            Some(list) if list.split(',').any(|item| item.trim().eq_ignore_ascii_case("auth")) => Qop::Auth,
             // `auth-int` alone: the answer would cover the body.
             Some(_) => return None,
         };
@@ -236,4 +244,104 @@ fn parameter(text: &str) -> (String, &str) {
 
 fn token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::expand::{self, Values};
+
+    fn mufasa() -> Credentials {
+        let text = |text| expand::whole(text, &Values::new(), "a test").unwrap().unwrap();
+        Credentials::new(text("Mufasa"), text("Circle of Life"))
+    }
+
+    fn challenge(value: &str) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_str(value).unwrap());
+        Challenge::among(&headers)
+    }
+
+    fn response(value: &HeaderValue) -> String {
+        let (_, parameters) = challenges(value.to_str().unwrap()).remove(0);
+        parameters.into_iter().find(|(name, _)| name == "response").unwrap().1
+    }
+
+    const REST: &str = r#"realm="http-auth@example.org", qop="auth, auth-int", nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS""#;
+    const CNONCE: &str = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+
+    #[test]
+    fn the_vectors_of_rfc_7616_section_3_9_1_come_out() {
+        for (algorithm, expected) in [
+            ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+            ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+        ] {
+            let session = Session::new(challenge(&format!("Digest {REST}, algorithm={algorithm}")).unwrap(), CNONCE);
+            let value = mufasa().authorization(&session, "GET", "/dir/index.html").unwrap();
+            assert_eq!(response(&value), expected);
+            assert_eq!(
+                value.to_str().unwrap(),
+                format!(
+                    "Digest username=\"Mufasa\", realm=\"http-auth@example.org\", uri=\"/dir/index.html\", \
+                     algorithm={algorithm}, nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", nc=00000001, \
+                     cnonce=\"{CNONCE}\", qop=auth, opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\", \
+                     response=\"{expected}\""
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_hashed_user_name_is_not_told() {
+        let session =
+            Session::new(challenge(&format!("Digest {REST}, algorithm=SHA-256, userhash=true")).unwrap(), "x");
+        let value = mufasa().authorization(&session, "GET", "/").unwrap();
+        let value = value.to_str().unwrap();
+        assert!(!value.contains("Mufasa") && value.contains("userhash=true"), "{value}");
+    }
+
+    #[test]
+    fn each_further_request_counts_on() {
+        let mut session = Session::new(challenge(&format!("Digest {REST}")).unwrap(), "x");
+        assert_eq!(session.next().count, 2);
+        let third = mufasa().authorization(&session.next(), "GET", "/").unwrap();
+        assert!(third.to_str().unwrap().contains("nc=00000003"));
+    }
+
+    #[test]
+    fn the_strongest_challenge_of_several_is_answered() {
+        let both =
+            format!("Basic realm=\"a, Digest b\", Digest {REST}, algorithm=MD5, Digest {REST}, algorithm=SHA-512-256");
+        assert_eq!(challenge(&both).unwrap().algorithm, Algorithm::Sha512_256);
+        let session = challenge(&format!("digest algorithm=md5-sess, stale=TRUE, {REST}")).unwrap();
+        assert_eq!((session.session, session.stale, session.algorithm), (true, true, Algorithm::Md5));
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_no_challenge() {
+        for value in [
+            "Basic realm=\"x\"",
+            "Digest realm=\"x\"",
+            "Digest realm=\"x\", nonce=\"y\", qop=\"auth-int\"",
+            "Digest realm=\"x\", nonce=\"y\", algorithm=SHA-1",
+            "Digest",
+            "Negotiate YWJj==, \"",
+        ] {
+            assert_eq!(challenge(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn without_quality_of_protection_the_old_form_is_used() {
+        // RFC 2069's example with RFC 2617's numbers.
+        let session = Session::new(
+            challenge("Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"").unwrap(),
+            "x",
+        );
+        let text = |text| expand::whole(text, &Values::new(), "a test").unwrap().unwrap();
+        let value = Credentials::new(text("Mufasa"), text("CircleOfLife"))
+            .authorization(&session, "GET", "/dir/index.html")
+            .unwrap();
+        assert_eq!(response(&value), "1949323746fe6a43ef61f9606e7febea");
+    }
 }

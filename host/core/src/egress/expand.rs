@@ -309,3 +309,115 @@ fn host_label(text: &str) -> bool {
         && !text.starts_with('-')
         && !text.ends_with('-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        Values::new()
+            .public("sub", "acme")
+            .public("evil", "evil.com/")
+            .public("dotted", "a.b")
+            .public("port", "8443")
+            .choice("region", "eu.example.net")
+            .url("url", "https://jira.acme.test:8080")
+            .secret("token", Secret::new("hunter2"))
+    }
+
+    fn one(template: &str) -> Result<String, String> {
+        expand_origins(&[template.to_owned()], &values())
+            .map(|origins| origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(" "))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn origins_take_their_values() {
+        for (template, origin) in [
+            ("https://api.example.com", "https://api.example.com"),
+            ("https://{sub}.example.com", "https://acme.example.com"),
+            ("https://{sub}.myshopify.com", "https://acme.myshopify.com"),
+            ("https://{sub}-api.example.co.uk", "https://acme-api.example.co.uk"),
+            ("https://x.{sub}.bücher.example", "https://x.acme.xn--bcher-kva.example"),
+            ("https://{sub}.example.com:{port}", "https://acme.example.com:8443"),
+            ("https://api.{region}", "https://api.eu.example.net"),
+            ("{url}", "https://jira.acme.test:8080"),
+            ("https://{missing}.example.com", ""),
+        ] {
+            assert_eq!(one(template).as_deref(), Ok(origin), "{template}");
+        }
+    }
+
+    #[test]
+    fn free_text_never_decides_whose_domain_is_reached() {
+        for (template, words) in [
+            ("https://{sub}.com", "it would decide whose domain is reached"),
+            ("https://{sub}.co.uk", "it would decide whose domain is reached"),
+            ("https://api.{sub}", "it would decide whose domain is reached"),
+            ("https://api{sub}example.com", "it would decide whose domain is reached"),
+            ("https://{sub}", "it would decide whose domain is reached"),
+            ("https://a.example.com.{sub}.net", "it would decide whose domain is reached"),
+            ("https://{evil}.example.com", "it must be one part of a domain name"),
+            ("https://{dotted}.example.com", "it must be one part of a domain name"),
+            ("{sub}://example.com", "the scheme is the connector's to choose"),
+            ("https://example.com:{sub}", "a port is a number from 1 to 65535"),
+            ("https://{token}.example.com", "a secret never stands in an origin"),
+            ("https://{url}.example.com", "a URL stands only alone"),
+            ("{url}/x", "a URL stands only alone"),
+            ("{evil}", "is not a URL"),
+            ("https://example.com/{sub}", "only scheme, domain and port, without a path"),
+        ] {
+            let error = one(template).unwrap_err();
+            assert!(error.contains(words), "{template}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_does_not_fit_is_named() {
+        let error = expand_origins(&["https://{dotted}.example.com".to_owned()], &values()).unwrap_err();
+        assert_eq!(error.field(), Some("dotted"));
+    }
+
+    #[test]
+    fn what_comes_of_a_secret_is_secret_and_a_missing_value_leaves_all_out() {
+        let derived =
+            |name: &str, template: &str| Derived { name: name.into(), value: Derivation::Base64(template.into()) };
+        let all = values()
+            .derive(&[
+                derived("pair", "{sub}:{token}"),
+                derived("open", "{sub}"),
+                derived("gone", "{missing}"),
+                derived("twice", "{pair}"),
+            ])
+            .unwrap();
+        assert_eq!(all.secrets().collect::<Vec<_>>(), ["YWNtZTpodW50ZXIy", "hunter2", "WVdOdFpUcG9kVzUwWlhJeQ=="]);
+        assert_eq!(whole("{open}", &all, "x").unwrap().unwrap().text.as_str(), "YWNtZQ==");
+        assert!(whole("a{gone}", &all, "x").unwrap().is_none());
+        assert!(matches!(all.derive(&[derived("sub", "x")]), Err(PermitError::Plan { .. })));
+    }
+
+    #[test]
+    fn a_fresh_value_is_new_in_each_request() {
+        let expanded = whole("a{uuid}b{sub}{uuid}", &values(), "x").unwrap().unwrap();
+        assert_eq!(expanded.render("1").as_str(), "a1bacme1");
+        assert_eq!(expanded.render("2").as_str(), "a2bacme2");
+    }
+
+    #[test]
+    fn values_in_a_path_are_segments() {
+        let path = |text: &str| {
+            path("/bot{x}", &Values::new().public("x", text), "the path").map(|done| done.unwrap().text.to_string())
+        };
+        assert_eq!(path("12:AB-c_d").unwrap(), "/bot12:AB-c_d");
+        assert_eq!(path("a/b?c#d%2e").unwrap(), "/bota%2Fb%3Fc%23d%252e");
+        assert!(path("..").is_err());
+    }
+
+    #[test]
+    fn names_are_shown_and_values_are_not() {
+        assert_eq!(
+            format!("{:?}", Values::new().secret("token", Secret::new("hunter2")).public("a", "hunter3")),
+            r#"{"a", "token"}"#
+        );
+    }
+}

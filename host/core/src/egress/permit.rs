@@ -71,8 +71,10 @@ impl Permit {
     /// Takes this connection's secrets out of a text from elsewhere, such as a connector's log.
     pub(crate) fn redact(&self, text: &str) -> String {
         match self.redactor() {
-            Some(redactor) => String::from_utf8_lossy(&redactor.replace(text.as_bytes()).0).into_owned(),
-            None => text.to_owned(),
+            Some(redactor) if redactor.finds(text.as_bytes()) => {
+                String::from_utf8_lossy(&redactor.replace(text.as_bytes()).0).into_owned()
+            }
+            Some(_) | None => text.to_owned(),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
@@ -48,6 +48,8 @@ impl Redactor {
         }
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // A table for each state would take ten times the memory and longer to build than most answers to scan.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&sorted)
             .expect("some megabytes of patterns at most, and the automaton numbers billions");
         Some(Self { patterns: Arc::new(Patterns { automaton, sorted, begins, longest }) })
@@ -56,7 +58,7 @@ impl Redactor {
     /// The whole text without secrets, and whether there were any.
     pub(super) fn replace(&self, text: &[u8]) -> (Vec<u8>, bool) {
         let mut stream = self.stream();
-        let mut clean = stream.push(Bytes::copy_from_slice(text)).to_vec();
+        let mut clean = stream.push(&Bytes::copy_from_slice(text)).to_vec();
         clean.extend_from_slice(&stream.finish());
         (clean, stream.found)
     }
@@ -83,35 +85,35 @@ pub(super) struct Stream {
 
 impl Stream {
     /// What is certain after one more piece.
-    pub(super) fn push(&mut self, piece: Bytes) -> Bytes {
-        if self.held.is_empty() && !self.patterns.automaton.is_match(&piece) {
+    pub(super) fn push(&mut self, piece: &Bytes) -> Bytes {
+        if self.held.is_empty() && !self.patterns.automaton.is_match(piece) {
             // The common case copies nothing but the little that is held back.
-            let keep = self.patterns.undecided(&piece, 0, piece.len());
+            let keep = self.patterns.undecided(piece, 0, piece.len());
             self.held.extend_from_slice(&piece[keep..]);
             return piece.slice(..keep);
         }
         let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(&piece);
-        self.take(text, false)
+        text.extend_from_slice(piece);
+        self.take(&text, false)
     }
 
     /// What is left when no more comes.
     pub(super) fn finish(&mut self) -> Bytes {
         let text = std::mem::take(&mut self.held);
-        self.take(text, true)
+        self.take(&text, true)
     }
 
-    fn take(&mut self, text: Vec<u8>, last: bool) -> Bytes {
+    fn take(&mut self, text: &[u8], last: bool) -> Bytes {
         let mut clean = Vec::with_capacity(text.len());
         let mut from = 0;
         loop {
-            let input = aho_corasick::Input::new(&text).range(from..);
+            let input = aho_corasick::Input::new(text).range(from..);
             let found = self.patterns.automaton.find(input);
             let until = found.map_or(text.len(), |found| found.start());
             if !last {
                 // A longer secret, or one that begins earlier, may still be on its way.
-                let keep = self.patterns.undecided(&text, from, (until + 1).min(text.len()));
-                if keep < text.len() && (keep <= until) {
+                let keep = self.patterns.undecided(text, from, (until + 1).min(text.len()));
+                if keep <= until && keep < text.len() {
                     clean.extend_from_slice(&text[from..keep]);
                     self.held.extend_from_slice(&text[keep..]);
                     return clean.into();
@@ -182,8 +184,9 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
 
 fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
     // What encoders leave as it is, besides letters and digits: RFC 3986's unreserved; forms (WHATWG); `encodeURIComponent`;
-    // path segments; paths; `encodeURI`.
-    for kept in ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),"]
+    // path segments; paths; `encodeURI`; nothing.
+    for kept in
+        ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),", ""]
     {
         for upper in [true, false] {
             for plus in [true, false] {
@@ -263,4 +266,137 @@ fn unicode(c: char, upper: bool, form: &mut String) {
 /// Error pages repeat what they were sent in HTML, and XML answers likewise.
 fn html(secret: &str) -> String {
     secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECRET: &str = "s3cr/t+v@l \"é\\=&<";
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        Redactor::new(secrets.iter().copied()).unwrap()
+    }
+
+    fn split_at_every_byte(redactor: &Redactor, text: &[u8], expected: &[u8]) {
+        for at in 0..=text.len() {
+            let mut stream = redactor.stream();
+            let mut clean = stream.push(&Bytes::copy_from_slice(&text[..at])).to_vec();
+            clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&text[at..])));
+            clean.extend_from_slice(&stream.finish());
+            assert_eq!(clean, expected, "split at {at}: {}", String::from_utf8_lossy(&clean));
+            assert!(stream.found);
+        }
+        let mut stream = redactor.stream();
+        let mut clean = Vec::new();
+        for byte in text {
+            clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&[*byte])));
+        }
+        clean.extend_from_slice(&stream.finish());
+        assert_eq!(clean, expected, "byte by byte");
+    }
+
+    #[test]
+    fn every_form_is_taken_out_wherever_the_text_is_split() {
+        let redactor = redactor(&[SECRET]);
+        let escaped = "s3cr\\/t+v@l \\\"\\u00e9\\\\=&\\u003C";
+        let every: String = SECRET.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        let full = SECRET.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        let html_like = escaped.replace("\\u003C", "<");
+        for text in [
+            SECRET.to_owned(),
+            hex::encode(SECRET),
+            hex::encode_upper(SECRET),
+            every.to_uppercase(),
+            every,
+            form.to_lowercase(),
+            form,
+            percent_encoding::utf8_percent_encode(SECRET, super::super::expand::RESERVED).to_string(),
+            percent_encoding::utf8_percent_encode(SECRET, super::super::expand::SEGMENT).to_string(),
+            serde_json::to_string(SECRET).unwrap().trim_matches('"').to_owned(),
+            full,
+            html_like,
+        ] {
+            let around = format!("before {text} after");
+            split_at_every_byte(&redactor, around.as_bytes(), b"before [redacted] after");
+        }
+    }
+
+    #[test]
+    fn base64_is_taken_out_at_every_alignment_in_both_alphabets() {
+        let secret = "~~top??secret>>key~~";
+        let redactor = redactor(&[secret]);
+        for alphabet in [&alphabet::STANDARD, &alphabet::URL_SAFE] {
+            let engine = GeneralPurpose::new(alphabet, base64::engine::general_purpose::PAD);
+            for before in ["", "u", "us", "use", "user:"] {
+                for after in ["", "x", "xy", "xyz"] {
+                    let text = engine.encode(format!("{before}{secret}{after}"));
+                    let (clean, found) = redactor.replace(text.as_bytes());
+                    assert!(found, "{before:?} {after:?}");
+                    // At most one character on each side knows anything of the secret, and none of it whole.
+                    let left = String::from_utf8(clean).unwrap().replace("[redacted]", "");
+                    let neighbours = engine.encode(before).len() + engine.encode(after).len() + 4;
+                    assert!(left.len() <= neighbours, "{left}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_cannot_begin_a_secret_is_not_held_back() {
+        let redactor = redactor(&["token-1234"]);
+        let mut stream = redactor.stream();
+        assert_eq!(stream.push(&Bytes::from_static(b"data: hello\n")), &b"data: hello\n"[..]);
+        assert_eq!(stream.push(&Bytes::from_static(b"data: tok")), &b"data: "[..]);
+        assert_eq!(stream.push(&Bytes::from_static(b"yo")), &b"tokyo"[..]);
+        assert_eq!(stream.finish(), &b""[..]);
+        assert!(!stream.found);
+    }
+
+    #[test]
+    fn the_longer_of_two_secrets_is_taken_out_whole() {
+        let redactor = redactor(&["abcd", "abcdefgh"]);
+        split_at_every_byte(&redactor, b"-abcdefgh-abcdefg-", b"-[redacted]-[redacted]efg-");
+    }
+
+    #[test]
+    fn a_secret_too_short_to_be_one_is_not_looked_for() {
+        assert!(Redactor::new(["abc", ""].into_iter()).is_none());
+        assert!(Redactor::new(["abcd"].into_iter()).is_some());
+    }
+
+    #[test]
+    fn a_usual_credential_costs_little_to_look_for() {
+        let redactor =
+            redactor(&["github_pat_11ABCDEFG0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234"]);
+        let memory = redactor.patterns.automaton.memory_usage();
+        assert!(memory < 128 << 10, "{memory} bytes, {} forms", redactor.patterns.sorted.len());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_redacted_as_the_whole_is(
+            secrets in prop::collection::vec("[ab]{4,7}", 1..4),
+            text in "[abc]{0,60}",
+            cuts in prop::collection::vec(0usize..61, 0..8),
+        ) {
+            let redactor = redactor(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut expected = Vec::new();
+            redactor.patterns.automaton.replace_all_with_bytes(text.as_bytes(), &mut expected, |_, _, out| {
+                out.extend_from_slice(REDACTED);
+                true
+            });
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
+            cuts.sort_unstable();
+            let mut stream = redactor.stream();
+            let mut clean = Vec::new();
+            for pair in cuts.windows(2) {
+                clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])));
+            }
+            clean.extend_from_slice(&stream.finish());
+            prop_assert_eq!(clean, expected);
+        }
+    }
 }

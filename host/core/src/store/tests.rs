@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{ConnectionQuery, Options, Page, Store, StoreError, Writer};
+use super::{ConnectionQuery, Options, Store, StoreError, Writer};
 use crate::model::authentication::Authentication;
 use crate::model::connection::{Change, ChangeKind, Connection, Visibility};
 use crate::model::connector::{ConnectorRef, Installed, Surface};
@@ -20,6 +20,7 @@ use crate::model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 use crate::model::id::{ConnectionId, Digest};
 use crate::model::secret::Sealed;
 use crate::model::verdict::{FailureKind, Outcome, Verdict};
+use crate::model::view::Page;
 
 /// A store in a directory that goes away with it.
 struct Place {

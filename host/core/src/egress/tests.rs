@@ -1,0 +1,7 @@
+//! The way out as a whole, against servers on loopback.
+
+mod answers;
+mod attached;
+mod refused;
+mod secure;
+mod upstream;

@@ -1,0 +1,93 @@
+//! Who asks: a bearer token (RFC 6750) that the server knows only by its hash.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use turnbuckle::Actor;
+
+use crate::problem::Problem;
+
+/// Tokens and whom they stand for, and under which names the server may be addressed.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    tokens: Vec<(Hashed, Actor)>,
+    hosts: Arc<BTreeSet<String>>,
+}
+
+#[derive(Clone)]
+struct Hashed([u8; 32]);
+
+impl std::fmt::Debug for Hashed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("[hashed]")
+    }
+}
+
+impl Access {
+    /// Nobody may do anything yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets whoever holds this token act as this actor.
+    #[must_use]
+    pub fn token(mut self, token: &str, actor: Actor) -> Self {
+        self.tokens.push((Hashed(Sha256::digest(token).into()), actor));
+        self
+    }
+
+    /// Lets the server be addressed by this `Host`, port included where it is not the scheme's own.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.hosts).insert(host.into().to_ascii_lowercase());
+        self
+    }
+
+    /// A new token: 256 random bits.
+    ///
+    /// # Panics
+    /// Where the operating system has no randomness.
+    pub fn new_token() -> String {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("an operating system without randomness can't keep secrets");
+        format!("tb_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    pub(crate) fn knows_host(&self, host: &str) -> bool {
+        self.hosts.contains(&host.to_ascii_lowercase())
+    }
+
+    /// Compares with every token, so that how long it takes tells nothing.
+    fn actor(&self, token: &str) -> Option<Actor> {
+        let given: [u8; 32] = Sha256::digest(token).into();
+        let mut found = None;
+        for (known, actor) in &self.tokens {
+            if bool::from(known.0.ct_eq(&given)) {
+                found = Some(actor.clone());
+            }
+        }
+        found
+    }
+}
+
+/// Lets nobody through without a token, and tells the routes who it is.
+pub(crate) async fn authenticate(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token =
+        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match token.and_then(|(_, token)| access.actor(token.trim())) {
+        Some(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        None => Problem::unauthorized(header.is_some()).into_response(),
+    }
+}

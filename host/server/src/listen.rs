@@ -1,0 +1,193 @@
+//! A listening server, and the file by which the command finds it.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+use turnbuckle::{Actor, Host};
+
+use crate::access::Access;
+use crate::routes::router;
+
+const CONNECTIONS: usize = 1024;
+const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where a server listens.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// The address; port 0 takes any free one.
+    pub address: SocketAddr,
+    /// Where `server.json` is written.
+    pub data: PathBuf,
+    /// Further names by which it may be addressed.
+    pub hosts: Vec<String>,
+}
+
+/// Why it does not listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Somebody else is there.
+    #[error("{address} is in use by another program")]
+    PortInUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address can't be listened on.
+    #[error("{address} can't be listened on: {source}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `server.json` can't be written.
+    #[error("{} can't be written: {source}", .path.display())]
+    RuntimeFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What a command must know to talk to the server of a data directory.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RuntimeFile {
+    /// Where it listens.
+    pub url: String,
+    /// A token for this run of the server.
+    pub token: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl std::fmt::Debug for RuntimeFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("RuntimeFile").field("url", &self.url).field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+impl RuntimeFile {
+    /// Where it stands.
+    pub fn path(data: &Path) -> PathBuf {
+        data.join("server.json")
+    }
+
+    /// Reads it; none where no server runs, or one ended without cleaning up in the middle of writing it.
+    pub fn read(data: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(Self::path(data)).ok()?).ok()
+    }
+
+    fn write(&self, data: &Path) -> std::io::Result<()> {
+        let beside = data.join("server.json.new");
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        serde_json::to_writer(&mut file, self)?;
+        file.flush()?;
+        fs::rename(beside, Self::path(data))
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    file: RuntimeFile,
+    data: PathBuf,
+}
+
+impl Server {
+    /// Listens, and writes `server.json`.
+    ///
+    /// # Errors
+    /// Where the address is taken, or the file can't be written.
+    pub async fn bind(host: Host, options: ListenOptions) -> Result<Self, ServeError> {
+        let address = options.address;
+        let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
+            std::io::ErrorKind::AddrInUse => ServeError::PortInUse { address },
+            _ => ServeError::Address { address, source },
+        })?;
+        let bound = listener.local_addr().map_err(|source| ServeError::Address { address, source })?;
+        let token = Access::new_token();
+        let mut access = Access::new().token(&token, Actor::administrator("administrator")).host(bound.to_string());
+        let port = bound.port();
+        for name in ["localhost", "127.0.0.1", "[::1]"] {
+            if bound.ip().is_loopback() || bound.ip().is_unspecified() {
+                access = access.host(format!("{name}:{port}"));
+            }
+        }
+        for name in &options.hosts {
+            access = access.host(name.clone()).host(format!("{name}:{port}"));
+        }
+        let shown = if bound.ip().is_unspecified() { format!("localhost:{port}") } else { bound.to_string() };
+        let file = RuntimeFile { url: format!("http://{shown}"), token, pid: std::process::id() };
+        file.write(&options.data)
+            .map_err(|source| ServeError::RuntimeFile { path: RuntimeFile::path(&options.data), source })?;
+        Ok(Self { listener, router: router(host, access), file, data: options.data })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.file.url
+    }
+
+    /// The token of this run.
+    pub fn token(&self) -> &str {
+        &self.file.token
+    }
+
+    /// Answers until `shutdown` is done, lets what is under way come to its end, and takes `server.json` away.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, router, data, .. } = self;
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
+            let stream = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _peer)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        continue;
+                    }
+                },
+            };
+            let router = router.clone();
+            let service =
+                hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection broke off");
+                }
+                drop(slot);
+            });
+        }
+        drop(listener);
+        if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not come to their end in time");
+        }
+        if let Err(error) = fs::remove_file(RuntimeFile::path(&data)) {
+            tracing::warn!(%error, "server.json stays behind");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What went wrong, as RFC 9457 says it. The one border between the host's errors and HTTP.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use turnbuckle::{Error, FieldProblem, User};
+use utoipa::ToSchema;
+
+/// A problem (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// What sort of problem, as a reference relative to this server.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    #[serde(serialize_with = "number")]
+    #[schema(value_type = u16)]
+    status: StatusCode,
+    /// What happened, for people.
+    detail: String,
+    /// A short name of the problem, for programs.
+    code: String,
+    /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Each wrong field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<FieldProblem>,
+    /// What stands in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<User>,
+    /// The version that is there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<u64>,
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: detail.into(),
+            code: code.to_owned(),
+            hint: None,
+            problems: Vec::new(),
+            users: Vec::new(),
+            current: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Input that is wrong in one place.
+    pub(crate) fn input(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::Invalid { problems: vec![FieldProblem { field: field.into(), message: message.into() }] }.into()
+    }
+
+    pub(crate) fn unauthorized(given: bool) -> Self {
+        let detail = if given { "the token is not known here" } else { "a token is needed" };
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).hint(
+            "send `Authorization: Bearer TOKEN`; a running server keeps its token in server.json of its data directory",
+        )
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let mut problem = Self::new(status(&error), error.code(), error.to_string());
+        problem.hint = error.hint().map(str::to_owned);
+        if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        }
+        match error {
+            Error::Invalid { problems } => problem.problems = problems,
+            Error::InUse { users, .. } => problem.users = users,
+            Error::Stale { current, .. } => problem.current = Some(current),
+            _ => {}
+        }
+        problem
+    }
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+        Error::InUse { .. } | Error::Refused { .. } => StatusCode::CONFLICT,
+        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::Upstream { denied: true, .. } => StatusCode::FORBIDDEN,
+        Error::Upstream { rule: "timeout", .. } => StatusCode::GATEWAY_TIMEOUT,
+        Error::Upstream { .. } => StatusCode::BAD_GATEWAY,
+        Error::Data { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        // The host's errors may grow; what this server does not know yet is its own fault.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, axum::Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

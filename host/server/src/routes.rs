@@ -1,0 +1,97 @@
+//! Every route: a thin shell around one method of the host.
+
+mod connections;
+mod connectors;
+mod flows;
+mod host;
+mod send;
+
+use axum::extract::DefaultBodyLimit;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use axum::{Extension, Json, Router, middleware};
+use http::StatusCode;
+use serde::Deserialize;
+use turnbuckle::{Actor, Host};
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{self, Access};
+use crate::guard;
+use crate::openapi::Description;
+use crate::problem::Problem;
+use utoipa::OpenApi as _;
+
+/// A JSON body; components are larger.
+const BODY: usize = 1 << 20;
+
+pub(crate) type Who = Extension<Actor>;
+pub(crate) type Answer<T> = Result<Json<T>, Problem>;
+
+/// Where a list goes on.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cursor {
+    /// What the page before gave as `next`.
+    #[serde(default)]
+    pub(crate) cursor: Option<String>,
+    /// At most so many.
+    #[serde(default)]
+    pub(crate) limit: Option<usize>,
+}
+
+/// The whole API.
+pub fn router(host: Host, access: Access) -> Router {
+    let (routes, document) = described();
+    let document = axum::Json(document);
+    let api = routes
+        .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn_with_state(access.clone(), access::authenticate))
+        .with_state(host);
+    Router::new()
+        .merge(api)
+        .route("/api/openapi.json", get(move || std::future::ready(document.clone())))
+        .route("/healthz", get(|| std::future::ready("ok\n")))
+        .route("/readyz", get(|| std::future::ready("ok\n")))
+        .fallback(|| {
+            std::future::ready(
+                Problem::new(StatusCode::NOT_FOUND, "no-route", "there is nothing at this path")
+                    .hint("/api/openapi.json describes every path")
+                    .into_response(),
+            )
+        })
+        .method_not_allowed_fallback(|| {
+            std::future::ready(
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this path does not take that method")
+                    .into_response(),
+            )
+        })
+        .layer(middleware::from_fn_with_state(access, guard::guard))
+}
+
+pub(crate) fn described() -> (Router<Host>, Document) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(connectors::list, connectors::install))
+        .routes(routes!(connectors::check))
+        .routes(routes!(connectors::show, connectors::change, connectors::remove))
+        .routes(routes!(connectors::upgrade))
+        .routes(routes!(connectors::icon))
+        .routes(routes!(connections::list, connections::create))
+        .routes(routes!(connections::show, connections::edit, connections::delete))
+        .routes(routes!(connections::test))
+        .routes(routes!(connections::reconnect))
+        .routes(routes!(connections::enable))
+        .routes(routes!(connections::disable))
+        .routes(routes!(connections::flows))
+        .routes(routes!(connections::history))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::show, flows::put, flows::remove))
+        .routes(routes!(flows::open))
+        .routes(routes!(flows::select, flows::deselect))
+        .routes(routes!(host::report))
+        .routes(routes!(host::backup))
+        .routes(routes!(host::rotate_key))
+        .split_for_parts()
+}

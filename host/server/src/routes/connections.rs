@@ -1,0 +1,130 @@
+//! `/api/v1/connections`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::Value;
+use turnbuckle::{
+    Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection, Page, Reconnect,
+    Reconnected,
+};
+
+use super::{Answer, Cursor, Who};
+use crate::input::{Json as Input, Search};
+use crate::problem::Problem;
+
+/// A page of connections, by name.
+#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(ConnectionFilter), responses((status = 200, body = Page<ConnectionView>)))]
+pub(super) async fn list(
+    State(host): State<Host>,
+    who: Who,
+    Search(filter): Search<ConnectionFilter>,
+) -> Answer<Page<ConnectionView>> {
+    Ok(Json(host.connections(&who, &filter)?))
+}
+
+/// Makes a connection and tests it; the verdict stands in the answer.
+#[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = NewConnection, responses((status = 201, body = ConnectionView), (status = 422, body = Problem)))]
+pub(super) async fn create(
+    State(host): State<Host>,
+    who: Who,
+    Input(new): Input<NewConnection>,
+) -> Result<Response, Problem> {
+    let view = host.create_connection(&who, new).await?;
+    let location = format!("/api/v1/connections/{}", view.id);
+    let mut response = tagged(StatusCode::CREATED, view);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// One connection, by id or name.
+#[utoipa::path(get, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Problem)))]
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, host.connection(&who, &key)?))
+}
+
+/// Saves a change and tests it. The version may stand in the body or in `If-Match`.
+#[utoipa::path(patch, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn edit(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    Input(mut edit): Input<Value>,
+) -> Result<Response, Problem> {
+    if let (Some(object), Some(tag)) = (edit.as_object_mut(), headers.get(header::IF_MATCH)) {
+        let version =
+            tag.to_str().ok().and_then(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').parse::<u64>().ok());
+        let version = version.ok_or_else(|| Problem::input("If-Match", "is not an ETag of a connection"))?;
+        object.entry("version").or_insert(version.into());
+    }
+    let edit: EditConnection =
+        serde_json::from_value(edit).map_err(|error| Problem::input("body", error.to_string()))?;
+    Ok(tagged(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
+}
+
+/// Deletes a connection that no flow uses.
+#[utoipa::path(delete, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Problem)))]
+pub(super) async fn delete(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<StatusCode, Problem> {
+    host.delete_connection(&who, &key).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tests a connection; the verdict stands in the answer.
+#[utoipa::path(post, path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Problem)))]
+pub(super) async fn test(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, host.test_connection(&who, &key).await?))
+}
+
+/// Tries a new credential; only one that passes replaces the old one.
+#[utoipa::path(post, path = "/api/v1/connections/{key}/reconnect", tag = "connections", params(("key" = String, Path)), request_body = Reconnect, responses((status = 200, body = Reconnected), (status = 422, body = Problem)))]
+pub(super) async fn reconnect(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Input(new): Input<Reconnect>,
+) -> Answer<Reconnected> {
+    Ok(Json(host.reconnect_connection(&who, &key, new).await?))
+}
+
+/// Switches a connection on.
+#[utoipa::path(post, path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
+pub(super) async fn enable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, true).await?))
+}
+
+/// Switches a connection off: test and send are refused.
+#[utoipa::path(post, path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
+pub(super) async fn disable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, false).await?))
+}
+
+/// Flows using the connection.
+#[utoipa::path(get, path = "/api/v1/connections/{key}/flows", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = Vec<FlowRow>)))]
+pub(super) async fn flows(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Answer<Vec<FlowRow>> {
+    Ok(Json(host.connection_flows(&who, &key)?))
+}
+
+/// Who changed it, newest first.
+#[utoipa::path(get, path = "/api/v1/connections/{key}/history", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Change>)))]
+pub(super) async fn history(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Search(from): Search<Cursor>,
+) -> Answer<Page<Change>> {
+    Ok(Json(host.connection_history(&who, &key, from.cursor.as_deref(), from.limit)?))
+}
+
+/// The version is the entity tag.
+fn tagged(status: StatusCode, view: ConnectionView) -> Response {
+    let tag = HeaderValue::try_from(format!("\"{}\"", view.version));
+    let mut response = (status, Json(view)).into_response();
+    if let Ok(tag) = tag {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}

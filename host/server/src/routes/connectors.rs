@@ -1,0 +1,116 @@
+//! `/api/v1/connectors`
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
+use serde::Deserialize;
+use turnbuckle::{CheckReport, ConnectorFilter, ConnectorView, Host, InstallReport, Upgrade, UpgradeReport};
+use utoipa::ToSchema;
+
+use super::{Answer, Who};
+use crate::input::{Json as Input, Search};
+use crate::problem::Problem;
+
+/// More than any limit of the host, which says which one it is.
+const COMPONENT: usize = 256 << 20;
+
+/// Installed connectors, the newest version of each.
+#[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors", params(ConnectorFilter), responses((status = 200, body = Vec<ConnectorView>)))]
+pub(super) async fn list(
+    State(host): State<Host>,
+    who: Who,
+    Search(filter): Search<ConnectorFilter>,
+) -> Answer<Vec<ConnectorView>> {
+    Ok(Json(host.connectors(&who, &filter)?))
+}
+
+/// Installs a component: the body is the WebAssembly itself.
+#[utoipa::path(post, path = "/api/v1/connectors", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 201, body = InstallReport), (status = 200, body = InstallReport, description = "It was there already"), (status = 422, body = Problem)))]
+pub(super) async fn install(State(host): State<Host>, who: Who, request: Request) -> Result<Response, Problem> {
+    let component = component(request).await?;
+    let report = host.install_connector(&who, component).await?;
+    let status = if report.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(report)).into_response())
+}
+
+/// Judges a component as an install does, and keeps nothing.
+#[utoipa::path(post, path = "/api/v1/connectors/check", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 200, body = CheckReport), (status = 422, body = Problem)))]
+pub(super) async fn check(State(host): State<Host>, who: Who, request: Request) -> Answer<CheckReport> {
+    let component = component(request).await?;
+    Ok(Json(host.check_connector(&who, component).await?))
+}
+
+/// One connector: `github`, or `github@1.2.0`.
+#[utoipa::path(get, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Problem)))]
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<ConnectorView> {
+    Ok(Json(host.connector(&who, &name)?))
+}
+
+/// What of a connector is switched.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Switch {
+    /// Whether new connections may be made with it.
+    enabled: Option<bool>,
+    /// Whether it stands under "Get started".
+    featured: Option<bool>,
+}
+
+/// Enables, disables or features a connector.
+#[utoipa::path(patch, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), request_body = Switch, responses((status = 200, body = ConnectorView), (status = 404, body = Problem)))]
+pub(super) async fn change(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+    Input(switch): Input<Switch>,
+) -> Answer<ConnectorView> {
+    if let Some(enabled) = switch.enabled {
+        host.enable_connector(&who, &name, enabled).await?;
+    }
+    if let Some(featured) = switch.featured {
+        host.feature_connector(&who, &name, featured).await?;
+    }
+    Ok(Json(host.connector(&who, &name)?))
+}
+
+/// Moves connections to another version.
+#[utoipa::path(post, path = "/api/v1/connectors/{name}/upgrade", tag = "connectors", params(("name" = String, Path)), request_body = Upgrade, responses((status = 200, body = UpgradeReport), (status = 409, body = Problem)))]
+pub(super) async fn upgrade(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+    Input(upgrade): Input<Upgrade>,
+) -> Answer<UpgradeReport> {
+    Ok(Json(host.upgrade_connector(&who, &name, upgrade).await?))
+}
+
+/// Removes a connector, or one version of it.
+#[utoipa::path(delete, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 204), (status = 409, body = Problem)))]
+pub(super) async fn remove(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    host.remove_connector(&who, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The icon of a connector, under a policy that lets it do nothing but be drawn.
+#[utoipa::path(get, path = "/api/v1/connectors/{name}/icon", tag = "connectors", params(("name" = String, Path)), responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = Problem)))]
+pub(super) async fn icon(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
+    let view = host.connector(&who, &name)?;
+    let Some(svg) = view.installed.descriptor.icon_svg else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not-found", format!("connector `{name}` has no icon")));
+    };
+    let mut response = svg.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
+    Ok(response)
+}
+
+async fn component(request: Request) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), COMPONENT).collect().await;
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| Problem::input("component", error.to_string()))
+}
