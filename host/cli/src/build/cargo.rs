@@ -47,7 +47,14 @@ pub(super) fn run(
     let mut cargo = Command::new("cargo");
     clean(&mut cargo);
     cargo.current_dir(&group.workspace).env("CARGO_TARGET_DIR", target);
-    cargo.args(["build", "--release", "--lib", "--target", "wasm32-wasip2", "--message-format=json-render-diagnostics"]);
+    cargo.args([
+        "build",
+        "--release",
+        "--lib",
+        "--target",
+        "wasm32-wasip2",
+        "--message-format=json-render-diagnostics",
+    ]);
     for option in PROFILE {
         cargo.args(["--config", option]);
     }

@@ -54,7 +54,9 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Group>, CrateError> {
     for path in paths {
         for folder in folders(path)? {
             let metadata = metadata(&folder)?;
-            let text = |pointer: &str| metadata.pointer(pointer).and_then(Value::as_str).map(PathBuf::from).unwrap_or_default();
+            let text = |pointer: &str| {
+                metadata.pointer(pointer).and_then(Value::as_str).map(PathBuf::from).unwrap_or_default()
+            };
             let package = package(&metadata, &folder)?;
             let group = groups.entry(text("/workspace_root")).or_insert_with(|| Group {
                 workspace: text("/workspace_root"),

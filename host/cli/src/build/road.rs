@@ -99,7 +99,11 @@ fn distribution(sysroot: Option<&Path>) -> Option<Road> {
 /// Without a network it fails at once; it is not waited for longer than a download takes.
 fn rustup() -> bool {
     let mut rustup = Command::new("timeout");
-    rustup.args(["60", "rustup", "target", "add", TARGET]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    rustup
+        .args(["60", "rustup", "target", "add", TARGET])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     rustup.status().is_ok_and(|status| status.success())
 }
 
