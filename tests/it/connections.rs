@@ -259,7 +259,8 @@ fn a_connection_that_is_switched_off_neither_tests_nor_sends() {
     scene.upstream.forget();
     let off = scene.api.post("/connections/Orders/disable", &json!({})).ended(200).json();
     assert_eq!((&off["status"], &off["enabled"]), (&json!("disabled"), &json!(false)));
-    for (method, path) in [(Method::POST, "/connections/Orders/test"), (Method::GET, "/connections/Orders/send?url=/me")]
+    for (method, path) in
+        [(Method::POST, "/connections/Orders/test"), (Method::GET, "/connections/Orders/send?url=/me")]
     {
         let problem = scene.api.send(method, path, &Value::Null).ended(409).json();
         assert_eq!(problem["code"], "disabled", "{path}: {problem:#}");

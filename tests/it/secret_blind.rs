@@ -54,9 +54,9 @@ fn a_secret_inside_a_compressed_answer_is_found_too() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(format!("you sent {TOKEN}, thank you").as_bytes()).unwrap();
     let packed = gzip.finish().unwrap();
-    scene.upstream.on("GET", "/packed", move |_| {
-        Reply::status(200).header("content-encoding", "gzip").body(packed.clone())
-    });
+    scene
+        .upstream
+        .on("GET", "/packed", move |_| Reply::status(200).header("content-encoding", "gzip").body(packed.clone()));
     let answer = scene.api.get("/connections/Orders/send?url=/packed").ended(200);
     assert_eq!(answer.text(), "you sent [redacted], thank you");
     assert_eq!(answer.header("content-encoding"), "");

@@ -20,7 +20,7 @@ pub fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("utf-16", secret.encode_utf16().flat_map(u16::to_le_bytes).collect()),
     ];
     let json = serde_json::to_string(secret).expect("text is JSON");
-    found.push(("json", json[1..json.len() - 1].as_bytes().to_vec()));
+    found.push(("json", json.as_bytes()[1..json.len() - 1].to_vec()));
     // Within other text a secret may begin at any of three places of a base64 group. Its first and last characters there
     // carry bits of the neighbours, so they are left out.
     for shift in 0..3 {

@@ -123,6 +123,7 @@ fn default_data() -> Result<PathBuf, Error> {
 }
 
 /// A variable of the environment that this process was given.
+#[expect(clippy::disallowed_methods, reason = "the command is where the environment is read")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

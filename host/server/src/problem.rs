@@ -6,9 +6,14 @@ use serde::Serialize;
 use turnbuckle::{Error, FieldProblem, User};
 use utoipa::ToSchema;
 
+/// A problem, boxed so that the good answers beside it stay small.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Words>);
+
 /// A problem (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+#[schema(as = Problem)]
+pub(crate) struct Words {
     /// What sort of problem, as a reference relative to this server.
     #[serde(rename = "type")]
     kind: String,
@@ -42,7 +47,7 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Words {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status,
@@ -52,11 +57,11 @@ impl Problem {
             problems: Vec::new(),
             users: Vec::new(),
             current: None,
-        }
+        }))
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -76,14 +81,14 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let mut problem = Self::new(status(&error), error.code(), error.to_string());
-        problem.hint = error.hint().map(str::to_owned);
-        if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
+        problem.0.hint = error.hint().map(str::to_owned);
+        if problem.0.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
         }
         match error {
-            Error::Invalid { problems } => problem.problems = problems,
-            Error::InUse { users, .. } => problem.users = users,
-            Error::Stale { current, .. } => problem.current = Some(current),
+            Error::Invalid { problems } => problem.0.problems = problems,
+            Error::InUse { users, .. } => problem.0.users = users,
+            Error::Stale { current, .. } => problem.0.current = Some(current),
             _ => {}
         }
         problem
@@ -108,8 +113,8 @@ fn status(error: &Error) -> StatusCode {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status;
-        let mut response = (status, axum::Json(self)).into_response();
+        let status = self.0.status;
+        let mut response = (status, axum::Json(self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

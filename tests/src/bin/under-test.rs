@@ -22,5 +22,9 @@ async fn main() {
     let server = Server::bind(host, options).await.expect("it listens");
     writeln!(std::io::stdout(), "{}", server.url()).expect("standard output is open");
     let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
-    server.run(async { drop(ended.recv().await) }).await;
+    server
+        .run(async {
+            ended.recv().await;
+        })
+        .await;
 }

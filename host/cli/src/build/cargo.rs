@@ -86,8 +86,8 @@ pub(super) fn run(
         if message["reason"] == "compiler-artifact" {
             let package = name(&message);
             let fresh = message["fresh"] == true;
-            let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            if let Some(file) = files.filter(|file| file.ends_with(".wasm")).next_back() {
+            let mut files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            if let Some(file) = files.rfind(|file| file.ends_with(".wasm")) {
                 components.insert(package.clone(), (PathBuf::from(file), fresh));
             }
             progress(Event::Compiled { package, fresh });

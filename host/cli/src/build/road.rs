@@ -115,6 +115,7 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// Tells cargo to take this road.
+#[expect(clippy::disallowed_methods, reason = "cargo is given the path of this process, and a linker before it")]
 pub(super) fn take(road: &Road, cargo: &mut Command) {
     let Road::Distribution { linker } = road else { return };
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -51,18 +51,6 @@ impl Permit {
         })
     }
 
-    /// Nothing may leave.
-    pub(crate) fn none() -> Self {
-        Self {
-            pool_key: Arc::from(""),
-            origins: Vec::new(),
-            attachments: Attachments::default(),
-            secrets: Vec::new(),
-            redactor: OnceLock::new(),
-            challenges: Mutex::default(),
-        }
-    }
-
     /// Everywhere that requests may go.
     pub(crate) fn origins(&self) -> &[Origin] {
         &self.origins

@@ -12,7 +12,7 @@ use turnbuckle::{
 
 use super::{Answer, Cursor, Who};
 use crate::input::{Json as Input, Search};
-use crate::problem::Problem;
+use crate::problem::{Problem, Words};
 
 /// A page of connections, by name.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(ConnectionFilter), responses((status = 200, body = Page<ConnectionView>)))]
@@ -25,7 +25,7 @@ pub(super) async fn list(
 }
 
 /// Makes a connection and tests it; the verdict stands in the answer.
-#[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = NewConnection, responses((status = 201, body = ConnectionView), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = NewConnection, responses((status = 201, body = ConnectionView), (status = 422, body = Words)))]
 pub(super) async fn create(
     State(host): State<Host>,
     who: Who,
@@ -41,13 +41,13 @@ pub(super) async fn create(
 }
 
 /// One connection, by id or name.
-#[utoipa::path(get, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.connection(&who, &key)?))
 }
 
 /// Saves a change and tests it. The version may stand in the body or in `If-Match`.
-#[utoipa::path(patch, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(patch, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn edit(
     State(host): State<Host>,
     who: Who,
@@ -67,20 +67,20 @@ pub(super) async fn edit(
 }
 
 /// Deletes a connection that no flow uses.
-#[utoipa::path(delete, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Problem)))]
+#[utoipa::path(delete, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
 pub(super) async fn delete(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<StatusCode, Problem> {
     host.delete_connection(&who, &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Tests a connection; the verdict stands in the answer.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Words)))]
 pub(super) async fn test(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.test_connection(&who, &key).await?))
 }
 
 /// Tries a new credential; only one that passes replaces the old one.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/reconnect", tag = "connections", params(("key" = String, Path)), request_body = Reconnect, responses((status = 200, body = Reconnected), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/connections/{key}/reconnect", tag = "connections", params(("key" = String, Path)), request_body = Reconnect, responses((status = 200, body = Reconnected), (status = 422, body = Words)))]
 pub(super) async fn reconnect(
     State(host): State<Host>,
     who: Who,

@@ -8,7 +8,7 @@ use turnbuckle::{Flow, FlowReport, Host, Page, PutFlow, PutUse};
 
 use super::{Answer, Cursor, Who};
 use crate::input::{Json as Input, Search};
-use crate::problem::Problem;
+use crate::problem::{Problem, Words};
 
 /// A page of flows, by id.
 #[utoipa::path(get, path = "/api/v1/flows", tag = "flows", params(Cursor), responses((status = 200, body = Page<Flow>)))]
@@ -17,13 +17,13 @@ pub(super) async fn list(State(host): State<Host>, who: Who, Search(from): Searc
 }
 
 /// One flow.
-#[utoipa::path(get, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = Flow), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = Flow), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Answer<Flow> {
     Ok(Json(host.flow(&who, &id)?))
 }
 
 /// Registers a flow, or what changed of it.
-#[utoipa::path(put, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), request_body = PutFlow, responses((status = 200, body = Flow), (status = 422, body = Problem)))]
+#[utoipa::path(put, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), request_body = PutFlow, responses((status = 200, body = Flow), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
@@ -34,20 +34,20 @@ pub(super) async fn put(
 }
 
 /// Forgets a flow.
-#[utoipa::path(delete, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Words)))]
 pub(super) async fn remove(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     host.remove_flow(&who, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A person opened it: all its connections are tested.
-#[utoipa::path(post, path = "/api/v1/flows/{id}/open", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = FlowReport), (status = 404, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/flows/{id}/open", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = FlowReport), (status = 404, body = Words)))]
 pub(super) async fn open(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Answer<FlowReport> {
     Ok(Json(host.open_flow(&who, &id).await?))
 }
 
 /// A person selected a connection in it: the use is added and tested.
-#[utoipa::path(post, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path)), request_body = PutUse, responses((status = 200, body = FlowReport), (status = 422, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path)), request_body = PutUse, responses((status = 200, body = FlowReport), (status = 422, body = Words)))]
 pub(super) async fn select(
     State(host): State<Host>,
     who: Who,
@@ -68,7 +68,7 @@ pub(super) struct Which {
 }
 
 /// Takes a use away.
-#[utoipa::path(delete, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path), Which), responses((status = 200, body = Flow), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path), Which), responses((status = 200, body = Flow), (status = 404, body = Words)))]
 pub(super) async fn deselect(
     State(host): State<Host>,
     who: Who,
