@@ -28,10 +28,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection: BytesRejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
-        // The words of the parser name the field and the place; they may hold a value, but never one of a secret field,
-        // whose type takes any text.
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::input("body", error.to_string()))
+        let mut parser = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| misfit(&error))?;
+        parser.end().map_err(|error| Problem::input("body", error.to_string()))?;
+        Ok(Self(value))
     }
+}
+
+/// Names the field, and says what was expected there. The parser would quote what it read, which may be a secret in the
+/// wrong place.
+pub(crate) fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    let field = if path == "." { "body".to_owned() } else { path };
+    let words = error.inner().to_string();
+    let quoted = ["invalid type: ", "invalid value: ", "unknown variant "].iter().find(|start| words.starts_with(**start));
+    let message = match (quoted, words.rfind("expected ")) {
+        (Some(start), Some(expected)) => format!("{}: {}", start.trim_end_matches([':', ' ']), &words[expected..]),
+        _ => words,
+    };
+    Problem::input(field, message)
 }
 
 /// The query of a URL.

@@ -328,7 +328,10 @@ impl Connections {
         let candidates: Vec<_> = versions.iter().filter(right).collect();
         match (candidates.iter().find(|installed| installed.enabled), candidates.is_empty(), wanted) {
             (Some(installed), _, _) => Ok((*installed).clone()),
-            (None, true, Some(wanted)) => Err(problem(format!("version {wanted} of `{name}` is not installed"))),
+            (None, true, Some(wanted)) => {
+                let field = if version.is_some() { "connector-version" } else { "connector" };
+                Err(Ok(FieldProblem::new(field, format!("version {wanted} of `{name}` is not installed"))))
+            }
             (None, _, _) => Err(problem(format!("`{name}` is disabled: no new connections are made with it"))),
         }
     }

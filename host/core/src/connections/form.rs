@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
+use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 
 pub(super) const NAME: usize = 80;
@@ -79,7 +80,7 @@ pub(super) fn fill(
         match given.or(known.default.as_deref()) {
             Some(value) => match field::check(known, value) {
                 Ok(()) => {
-                    filled.settings.insert(name.to_owned(), value.to_owned());
+                    filled.settings.insert(name.to_owned(), normal(&known.kind, value));
                 }
                 Err(words) => problems.push(FieldProblem::new(name, words)),
             },
@@ -89,6 +90,14 @@ pub(super) fn fill(
     }
     unknown(descriptor, protocol, settings.keys().chain(secrets.keys()), problems);
     filled
+}
+
+/// A URL is kept as it is dialled, so that what the connector reads, what people see and what is judged are one spelling.
+fn normal(kind: &FieldKind, value: &str) -> String {
+    match (kind, value.parse::<Origin>()) {
+        (FieldKind::Url, Ok(origin)) => origin.to_string(),
+        _ => value.to_owned(),
+    }
 }
 
 /// A name that is no field is a slip of the pen: the nearest field is named.

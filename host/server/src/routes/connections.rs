@@ -11,7 +11,7 @@ use turnbuckle::{
 };
 
 use super::{Answer, Cursor, Who};
-use crate::input::{Json as Input, Search};
+use crate::input::{Json as Input, Search, misfit};
 use crate::problem::{Problem, Words};
 
 /// A page of connections, by name.
@@ -62,7 +62,7 @@ pub(super) async fn edit(
         object.entry("version").or_insert(version.into());
     }
     let edit: EditConnection =
-        serde_json::from_value(edit).map_err(|error| Problem::input("body", error.to_string()))?;
+        serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
     Ok(tagged(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
 }
 
