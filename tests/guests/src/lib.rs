@@ -63,7 +63,7 @@ macro_rules! guest {
                 }
             }
 
-            $crate::bindings::export_connector!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export_connector!(Exported with_types_in $crate::bindings);
         };
     };
 }

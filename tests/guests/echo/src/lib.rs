@@ -18,8 +18,7 @@ impl Guest for Echo {
             described.settings.push(field(name, FieldKind::Text));
         }
         let key = || vec![required_secret("key")];
-        let pair =
-            || vec![Field { required: true, ..field("username", FieldKind::Text) }, required_secret("password")];
+        let pair = || vec![Field { required: true, ..field("username", FieldKind::Text) }, required_secret("password")];
         described.protocols = vec![
             protocol("none", vec![]),
             protocol("bearer", key()),
