@@ -1,1 +1,134 @@
-//! Being built.
+//! The `turnbuckle` command: every verb is a call of the HTTP API, so a script, a person and an embedder can do the same.
+
+mod args;
+pub mod build;
+mod building;
+mod client;
+mod connection;
+mod connector;
+mod demo;
+mod doctor;
+mod exit;
+mod flow;
+mod output;
+mod progress;
+mod secret;
+mod show;
+mod up;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use args::{Arguments, Command, Global};
+use client::{Client, Place};
+use exit::{Error, Exit};
+use output::Output;
+
+/// Runs the command that the process's arguments spell.
+pub fn main() -> ExitCode {
+    // First of all: a process that was started to compile a connector must not do anything else.
+    turnbuckle::compile_worker();
+    let Arguments { global, command } = Arguments::parse();
+    let output = Output::new(global.output);
+    let serving = matches!(command, Command::Up(_) | Command::Serve(_));
+    log_to_stderr(if serving { "info" } else { "error" });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.error(&Error::Unexpected(anyhow::Error::from(error).context("the runtime can't start")));
+            return Exit::Unexpected.into();
+        }
+    };
+    let ended = runtime.block_on(async {
+        let session = Session::new(global, output)?;
+        run(command, &session).await
+    });
+    // A blocking read of a terminal never ends by itself.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+async fn run(command: Command, session: &Session) -> Result<(), Error> {
+    match command {
+        Command::Demo => demo::run(session).await,
+        Command::Up(listen) => up::up(&listen, session).await,
+        Command::Serve(listen) => up::serve(&listen, session).await,
+        Command::Doctor => doctor::run(session).await,
+        Command::Backup { file } => upkeep::backup(&file, session).await,
+        Command::Restore(restore) => upkeep::restore(&restore, session).await,
+        Command::RotateKey => upkeep::rotate_key(session).await,
+        Command::Connector(verb) => connector::run(verb, session).await,
+        Command::Connection(verb) => connection::run(verb, session).await,
+        Command::Flow(verb) => flow::run(verb, session).await,
+    }
+}
+
+/// What one run of the command works with.
+#[derive(Debug)]
+struct Session {
+    global: Global,
+    place: Place,
+    output: Output,
+}
+
+impl Session {
+    fn new(global: Global, output: Output) -> Result<Self, Error> {
+        let data = match &global.data {
+            Some(data) => data.clone(),
+            None => default_data()?,
+        };
+        let place = Place { data, config: global.config.clone() };
+        Ok(Self { global, place, output })
+    }
+
+    /// A client of the host that is meant: the named server, the server that has the data directory open, or, where none
+    /// runs, the router in this process.
+    async fn client(&self) -> Result<Client, Error> {
+        match &self.global.server {
+            Some(url) => {
+                let Some(token) = self.global.token.clone() else {
+                    let hint = "give it with --token, or better as TURNBUCKLE_TOKEN";
+                    return Err(Error::input_hint("--server needs a token", hint));
+                };
+                let client = Client::remote(url.clone(), token)?;
+                if client.is_open_road() {
+                    self.output.warn(&format!("the token travels to {url} in the clear; use https"));
+                }
+                Ok(client)
+            }
+            None => self.place.client().await,
+        }
+    }
+}
+
+fn default_data() -> Result<PathBuf, Error> {
+    let base = match variable("XDG_DATA_HOME").filter(|base| base.starts_with('/')) {
+        Some(base) => PathBuf::from(base),
+        None => match variable("HOME").filter(|home| !home.is_empty()) {
+            Some(home) => PathBuf::from(home).join(".local/share"),
+            None => return Err(Error::input_hint("there is no home directory", "name a data directory with --data")),
+        },
+    };
+    Ok(base.join("turnbuckle"))
+}
+
+/// A variable of the environment that this process was given.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn log_to_stderr(default: &str) {
+    let filter = EnvFilter::try_new(variable("TURNBUCKLE_LOG").as_deref().unwrap_or(default))
+        .unwrap_or_else(|_no_filter| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

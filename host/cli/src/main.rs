@@ -1,2 +1,5 @@
-//! The `turnbuckle` command.
-fn main() {}
+//! The `turnbuckle` binary.
+
+fn main() -> std::process::ExitCode {
+    turnbuckle_cli::main()
+}

@@ -1,0 +1,164 @@
+//! `turnbuckle connection …`. KEY is an id or a name.
+
+use clap::{Args, Subcommand};
+
+use super::pair;
+use crate::secret::SecretArgument;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a connection and test it
+    Create(Create),
+    /// A page of connections, by name
+    List(List),
+    /// One connection
+    Show(Key),
+    /// Change a connection and test it; secrets that are left out stay
+    Edit(Edit),
+    /// Test a connection
+    Test(Key),
+    /// Try a new credential; only one that passes replaces the old one
+    Reconnect(Reconnect),
+    /// Switch it on
+    Enable(Key),
+    /// Switch it off: test and send are refused
+    Disable(Key),
+    /// Delete it; refused while a flow uses it
+    Delete(Key),
+    /// Flows that use it
+    Flows(Key),
+    /// Who changed it, newest first
+    History(History),
+    /// Send a request through it
+    Send(Send),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// Id or name
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fields {
+    /// A field that is not secret; repeat it for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// A secret: NAME=@FILE, NAME=env:VARIABLE or NAME=- for standard input
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub(crate) secret: Vec<SecretArgument>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// NAME, or NAME@VERSION
+    #[arg(long)]
+    pub(crate) connector: String,
+    /// Its own name, unique
+    #[arg(long)]
+    pub(crate) name: String,
+    /// How to authenticate; may be left out where the connector offers one way only
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Free text
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) description: String,
+    /// Only its owner may see it
+    #[arg(long)]
+    pub(crate) private: bool,
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Made with this connector
+    #[arg(long)]
+    pub(crate) connector: Option<String>,
+    /// disabled, inactive, active, degraded or needs-reconnect
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Of this owner
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// With this text in the name
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: PageOf,
+}
+
+/// Which part of a long list.
+#[derive(Debug, Args)]
+pub(crate) struct PageOf {
+    /// Where the page before ended
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    /// At most so many
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// Id or name
+    pub(crate) key: String,
+    /// The version that the change is made on [default: the one that is there now]
+    #[arg(long)]
+    pub(crate) version: Option<u64>,
+    /// A new name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A new description
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// Another protocol of the same connector
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Only its owner may see it
+    #[arg(long, conflicts_with = "shared")]
+    pub(crate) private: bool,
+    /// Everyone with the permission may see it
+    #[arg(long)]
+    pub(crate) shared: bool,
+    #[command(flatten)]
+    pub(crate) fields: Fields,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reconnect {
+    /// Id or name
+    pub(crate) key: String,
+    /// A secret: NAME=@FILE, NAME=env:VARIABLE or NAME=- for standard input
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub(crate) secret: Vec<SecretArgument>,
+    /// Take the new credential although it belongs to another account
+    #[arg(long)]
+    pub(crate) accept_account: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Id or name
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) page: PageOf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Id or name
+    pub(crate) key: String,
+    /// A path on its first origin, or a URL within its origins; a method may stand before it
+    #[arg(value_names = ["METHOD] [PATH"], num_args = 1..=2, required = true)]
+    pub(crate) request: Vec<String>,
+    /// A header, as 'name: value'; repeat it for more
+    #[arg(long, short = 'H', value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// The body: @FILE, - for standard input, or the text itself
+    #[arg(long, short = 'd', value_name = "BODY")]
+    pub(crate) body: Option<String>,
+    /// Print the answer's head too
+    #[arg(long, short = 'i')]
+    pub(crate) include: bool,
+}

@@ -1,0 +1,202 @@
+//! `turnbuckle connection …`
+
+mod send;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use turnbuckle::{Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, Verdict};
+
+use crate::Session;
+use crate::args::connection::{Create, Edit, Fields, Key, List, PageOf, Reconnect, Verb};
+use crate::client::{Client, Document};
+use crate::exit::Error;
+use crate::output::{Output, can_ask};
+use crate::secret::{self, SecretArgument};
+use crate::show::{connections as show, failure};
+
+pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
+    let client = session.client().await?;
+    let output = session.output;
+    match verb {
+        Verb::Create(create) => self::create(create, &client, output).await,
+        Verb::List(list) => self::list(list, &client, output).await,
+        Verb::Show(Key { key }) => {
+            let document = client.get(&["connections", &key]).answer().await?;
+            output.document(&document, show::one)
+        }
+        Verb::Edit(edit) => self::edit(edit, &client, output).await,
+        Verb::Test(Key { key }) => tested(&client.post(&["connections", &key, "test"]).answer().await?, output),
+        Verb::Reconnect(reconnect) => self::reconnect(reconnect, &client, output).await,
+        Verb::Enable(Key { key }) => {
+            let document = client.post(&["connections", &key, "enable"]).answer().await?;
+            output.document(&document, show::one)
+        }
+        Verb::Disable(Key { key }) => {
+            let document = client.post(&["connections", &key, "disable"]).answer().await?;
+            output.document(&document, show::one)
+        }
+        Verb::Delete(Key { key }) => {
+            client.delete(&["connections", &key]).done().await?;
+            output.done(&format!("The connection {key} is deleted."))
+        }
+        Verb::Flows(Key { key }) => {
+            let document: Document<Vec<FlowRow>> = client.get(&["connections", &key, "flows"]).answer().await?;
+            output.document(&document, |rows| show::flows(rows))
+        }
+        Verb::History(history) => {
+            let PageOf { cursor, limit } = history.page;
+            let call = client.get(&["connections", &history.key, "history"]);
+            let document: Document<Page<Change>> = call.query("cursor", cursor).query("limit", limit).answer().await?;
+            output.document(&document, show::history)?;
+            more(output, document.view.next.as_deref());
+            Ok(())
+        }
+        Verb::Send(send) => send::run(send, &client, output).await,
+    }
+}
+
+/// Says how the next part of a list is had.
+pub(crate) fn more(output: Output, next: Option<&str>) {
+    if let Some(cursor) = next.filter(|_| !output.is_json()) {
+        output.hint(&format!("there is more: --cursor {cursor}"));
+    }
+}
+
+async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> {
+    let call = client
+        .get(&["connections"])
+        .query("connector", list.connector)
+        .query("status", list.status)
+        .query("owner", list.owner)
+        .query("text", list.text)
+        .query("cursor", list.page.cursor)
+        .query("limit", list.page.limit);
+    let document: Document<Page<ConnectionView>> = call.answer().await?;
+    output.document(&document, show::list)?;
+    more(output, document.view.next.as_deref());
+    Ok(())
+}
+
+async fn create(create: Create, client: &Client, output: Output) -> Result<(), Error> {
+    let settings = settings(&create.fields.set)?;
+    let mut secrets = read_secrets(&create.fields.secret)?;
+    let (name, version) = match create.connector.split_once('@') {
+        Some((name, version)) => (name, Some(version)),
+        None => (create.connector.as_str(), None),
+    };
+    if can_ask() && takes_no_input(&create.fields) {
+        let connector: Document<ConnectorView> = client.get(&["connectors", &create.connector]).answer().await?;
+        ask(&connector.view.installed.descriptor, create.protocol.as_deref(), &mut secrets)?;
+    }
+    let mut body = json!({
+        "name": create.name,
+        "description": create.description,
+        "connector": name,
+        "settings": settings,
+        "secrets": secret::body(&secrets),
+        "visibility": if create.private { "private" } else { "shared" },
+    });
+    put(&mut body, "connector-version", version);
+    put(&mut body, "protocol", create.protocol);
+    match client.post(&["connections"]).json(&body).answer().await {
+        Ok(document) => tested(&document, output),
+        Err(error) => Err(error.or_hint(&format!("see what it asks for: `turnbuckle connector show {name}`"))),
+    }
+}
+
+/// A secret on standard input leaves nobody there to be asked.
+fn takes_no_input(fields: &Fields) -> bool {
+    !fields.secret.iter().any(SecretArgument::is_standard_input)
+}
+
+fn ask(descriptor: &Descriptor, protocol: Option<&str>, secrets: &mut BTreeMap<String, Secret>) -> Result<(), Error> {
+    let protocol = match (protocol, descriptor.protocols.as_slice()) {
+        (Some(name), _) => descriptor.protocol(name),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    match protocol {
+        Some(protocol) => secret::prompt(descriptor.fields(protocol), secrets),
+        // The API says better what is wrong with the protocol.
+        None => Ok(()),
+    }
+}
+
+async fn edit(edit: Edit, client: &Client, output: Output) -> Result<(), Error> {
+    let settings = settings(&edit.fields.set)?;
+    let secrets = read_secrets(&edit.fields.secret)?;
+    let version = match edit.version {
+        Some(version) => version,
+        None => client.get(&["connections", &edit.key]).answer::<ConnectionView>().await?.view.version,
+    };
+    let mut body = json!({"version": version, "settings": settings, "secrets": secret::body(&secrets)});
+    put(&mut body, "name", edit.name);
+    put(&mut body, "description", edit.description);
+    put(&mut body, "protocol", edit.protocol);
+    let visibility = if edit.private { Some("private") } else { edit.shared.then_some("shared") };
+    put(&mut body, "visibility", visibility);
+    tested(&client.patch(&["connections", &edit.key]).json(&body).answer().await?, output)
+}
+
+async fn reconnect(reconnect: Reconnect, client: &Client, output: Output) -> Result<(), Error> {
+    let mut secrets = read_secrets(&reconnect.secret)?;
+    if secrets.is_empty() && can_ask() {
+        let view: Document<ConnectionView> = client.get(&["connections", &reconnect.key]).answer().await?;
+        let of = format!("{}@{}", view.view.connector.name, view.view.connector.version);
+        let connector: Document<ConnectorView> = client.get(&["connectors", &of]).answer().await?;
+        ask(&connector.view.installed.descriptor, Some(&view.view.protocol), &mut secrets)?;
+    }
+    let body = json!({"secrets": secret::body(&secrets), "accept-account": reconnect.accept_account});
+    let call = client.post(&["connections", &reconnect.key, "reconnect"]).json(&body);
+    let document: Document<Reconnected> = call.answer().await?;
+    output.document(&document, show::reconnected)?;
+    let Reconnected { replaced, verdict, .. } = &document.view;
+    match passed(Some(verdict)) {
+        Ok(()) if !replaced => Err(Error::Refused {
+            message: "the new credential works, but was not taken: it belongs to another account".into(),
+            hint: Some("take it all the same with --accept-account".into()),
+        }),
+        said => said,
+    }
+}
+
+/// Shows a connection that was just tested, and ends as the test did.
+fn tested(document: &Document<ConnectionView>, output: Output) -> Result<(), Error> {
+    output.document(document, show::one)?;
+    passed(document.view.verdict.as_ref())
+}
+
+fn passed(verdict: Option<&Verdict>) -> Result<(), Error> {
+    let Some(verdict) = verdict else {
+        return Err(Error::NotPassed { message: "the connection was not tested".into(), hint: None });
+    };
+    match &verdict.outcome {
+        turnbuckle::Outcome::Passed => Ok(()),
+        turnbuckle::Outcome::Failed(kind) => {
+            let message = format!("the test did not pass ({}): {}", failure(kind), verdict.message);
+            Err(Error::NotPassed { message, hint: verdict.hint.clone() })
+        }
+    }
+}
+
+fn settings(pairs: &[(String, String)]) -> Result<Value, Error> {
+    let mut settings = Map::new();
+    for (name, value) in pairs {
+        if settings.insert(name.clone(), Value::from(value.as_str())).is_some() {
+            return Err(Error::input(format!("the field `{name}` is set twice")));
+        }
+    }
+    Ok(Value::Object(settings))
+}
+
+fn read_secrets(arguments: &[SecretArgument]) -> Result<BTreeMap<String, Secret>, Error> {
+    secret::read(arguments, crate::variable, std::io::stdin())
+}
+
+/// Adds what was given; the API tells "left out" from "empty".
+pub(crate) fn put(body: &mut Value, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        body[name] = value.into();
+    }
+}

@@ -1,0 +1,75 @@
+//! `turnbuckle connector …`
+
+mod install;
+mod new;
+
+use serde_json::json;
+use turnbuckle::{ConnectorView, UpgradeReport};
+
+use crate::Session;
+use crate::args::connector::{List, Upgrade, Verb};
+use crate::client::{Client, Document};
+use crate::connection::put;
+use crate::exit::Error;
+use crate::output::Output;
+use crate::show::connectors as show;
+
+pub(crate) use install::{Component, install_all};
+
+pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
+    let output = session.output;
+    match verb {
+        Verb::New { name, path } => new::run(&name, path, output),
+        Verb::Build { paths, out } => crate::up::build_command(&paths, out.as_deref(), output).await,
+        Verb::Check { file } => install::check(&file, &session.client().await?, output).await,
+        Verb::Install { files } => install::run(&files, session).await,
+        Verb::List(list) => self::list(list, &session.client().await?, output).await,
+        Verb::Show { name } => {
+            let document = session.client().await?.get(&["connectors", &name]).answer().await?;
+            output.document(&document, show::one)
+        }
+        Verb::Enable { name } => switch(&name, "enabled", true, session).await,
+        Verb::Disable { name } => switch(&name, "enabled", false, session).await,
+        Verb::Feature { name, off } => switch(&name, "featured", !off, session).await,
+        Verb::Upgrade(upgrade) => self::upgrade(upgrade, session).await,
+        Verb::Remove { name } => {
+            session.client().await?.delete(&["connectors", &name]).done().await?;
+            output.done(&format!("The connector {name} is removed."))
+        }
+    }
+}
+
+async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> {
+    let call = client
+        .get(&["connectors"])
+        .query("text", list.text)
+        .query("category", list.category)
+        .query("featured", list.featured.then_some(true));
+    let document: Document<Vec<ConnectorView>> = call.answer().await?;
+    output.document(&document, |connectors| show::list(connectors))
+}
+
+async fn switch(name: &str, what: &str, on: bool, session: &Session) -> Result<(), Error> {
+    let client = session.client().await?;
+    let document: Document<ConnectorView> =
+        client.patch(&["connectors", name]).json(&json!({what: on})).answer().await?;
+    if session.output.is_json() {
+        return session.output.json(&document.json);
+    }
+    let not = if on { "" } else { "not " };
+    session.output.done(&format!("The connector {name} is {not}{what}."))
+}
+
+async fn upgrade(upgrade: Upgrade, session: &Session) -> Result<(), Error> {
+    let Upgrade { name, to, accept, dry_run } = upgrade;
+    let client = session.client().await?;
+    let mut body = json!({"accept": accept, "dry-run": dry_run});
+    put(&mut body, "to", to);
+    let call = client.post(&["connectors", &name, "upgrade"]).json(&body);
+    let document: Document<UpgradeReport> = call.answer().await?;
+    session.output.document(&document, show::upgraded)?;
+    if dry_run && !session.output.is_json() {
+        session.output.hint("nothing was changed; leave --dry-run out to do it");
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! `up` and `serve`: from a clone to a host that answers.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use turnbuckle::Host;
+use turnbuckle_server::{ListenOptions, ServeError, Server};
+
+use crate::Session;
+use crate::args::Listen;
+use crate::building::built;
+use crate::client::{Client, client_of};
+use crate::connector::{Component, install_all};
+use crate::exit::Error;
+use crate::output::Output;
+use crate::show::connectors as show;
+
+const PORT: u16 = 7400;
+const CONNECTORS: &str = "connectors";
+
+pub(crate) async fn up(listen: &Listen, session: &Session) -> Result<(), Error> {
+    let output = session.output;
+    not_elsewhere(session)?;
+    // Whatever is wrong with the configuration is said before minutes go by.
+    session.place.configuration()?;
+    let components = match bundled() {
+        Some(folder) => built(&[folder], None, output).await?,
+        None => {
+            output.warn("the sources of the bundled connectors are not on this machine; none is installed");
+            Vec::new()
+        }
+    };
+    if let Some(server) = session.place.server().await? {
+        install(&components, &Client::remote(server.url.clone(), server.token)?, output).await?;
+        return said(session, server.url.as_str().trim_end_matches('/'), "is served already");
+    }
+    let host = session.place.open().await?;
+    install(&components, &client_of(host.clone()), output).await?;
+    listen_on(host, listen, session).await
+}
+
+pub(crate) async fn serve(listen: &Listen, session: &Session) -> Result<(), Error> {
+    not_elsewhere(session)?;
+    if let Some(server) = session.place.server().await? {
+        return Err(Error::Refused {
+            message: format!("{} is served already, at {}", session.place.data.display(), server.url),
+            hint: Some(format!(
+                "use that server, end the process {}, or name another directory with --data",
+                server.pid
+            )),
+        });
+    }
+    listen_on(session.place.open().await?, listen, session).await
+}
+
+fn not_elsewhere(session: &Session) -> Result<(), Error> {
+    match &session.global.server {
+        None => Ok(()),
+        Some(_) => Err(Error::input("a server is started on this machine; leave --server out")),
+    }
+}
+
+async fn install(components: &[Component], client: &Client, output: Output) -> Result<(), Error> {
+    for report in install_all(components, client, output).await? {
+        output.note(&format!("{} {}", console::style("✓").for_stderr().green(), show::installed(&report.view)));
+    }
+    Ok(())
+}
+
+async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(), Error> {
+    let config = session.place.configuration()?;
+    let wanted = listen.listen.or(config.listen);
+    let options = |address| ListenOptions { address, data: session.place.data.clone(), hosts: config.hosts.clone() };
+    let server = match wanted {
+        Some(address) => Server::bind(host, options(address)).await,
+        None => match Server::bind(host.clone(), options(loopback(PORT))).await {
+            // Nobody asked for this very port.
+            Err(ServeError::PortInUse { .. }) => Server::bind(host, options(loopback(0))).await,
+            bound => bound,
+        },
+    };
+    let server = server.map_err(refused)?;
+    if wanted.is_some_and(|address| !address.ip().is_loopback()) {
+        session.output.warn("others on the network reach this server, in the clear; put a proxy with TLS before it");
+    }
+    said(session, server.url(), "is served")?;
+    server.run(asked_to_end()).await;
+    session.output.note("ended");
+    Ok(())
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn refused(error: ServeError) -> Error {
+    match error {
+        ServeError::PortInUse { .. } => Error::Refused {
+            message: error.to_string(),
+            hint: Some(
+                "choose another address with --listen, or `listen` in turnbuckle.toml; port 0 takes a free one".into(),
+            ),
+        },
+        ServeError::Address { .. } => Error::input_hint(error.to_string(), "choose another address with --listen"),
+        other => Error::Unexpected(other.into()),
+    }
+}
+
+/// One document for a script that waits for the server; for a person also what to try.
+fn said(session: &Session, url: &str, how: &str) -> Result<(), Error> {
+    let data = session.place.data.display().to_string();
+    if session.output.is_json() {
+        return session.output.json(&json!({"url": url, "data": data, "openapi": format!("{url}/api/openapi.json")}));
+    }
+    let at = match session.global.data {
+        Some(_) => format!(" --data {data}"),
+        None => String::new(),
+    };
+    session.output.data(&format!(
+        "\nTurnbuckle {how} at {url}\n\n  Data directory  {data}\n  API             {url}/api/openapi.json\n\n\
+         Try in another terminal:\n  \
+         turnbuckle{at} connector list\n  \
+         turnbuckle{at} connector show http\n  \
+         turnbuckle{at} connection create --connector http --name \"My API\" --protocol none --set url=https://api.github.com\n  \
+         turnbuckle{at} connection send \"My API\" /zen\n\nCtrl-C ends it.\n"
+    ))
+}
+
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(_not_to_be_had) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+fn bundled() -> Option<PathBuf> {
+    workspace().map(|root| root.join(CONNECTORS))
+}
+
+/// The workspace around us, or the one that this program was built from.
+pub(crate) fn workspace() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok();
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut candidates = here.iter().flat_map(|here| here.ancestors()).chain(built_from.ancestors());
+    candidates.find(|folder| is_workspace(folder)).map(Path::to_owned)
+}
+
+fn is_workspace(folder: &Path) -> bool {
+    folder.join("wit/connector.wit").is_file() && folder.join(CONNECTORS).is_dir()
+}
+
+/// One of the bundled connectors, compiled.
+pub(crate) async fn bundled_component(name: &str, output: Output) -> Result<Component, Error> {
+    let Some(folder) = bundled() else {
+        return Err(Error::NotFound {
+            message: "the sources of the bundled connectors are not on this machine".into(),
+            hint: Some("run this in a clone of Turnbuckle".into()),
+        });
+    };
+    let components = built(&[folder.join(name)], None, output).await?;
+    components
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::Unexpected(anyhow::anyhow!("building `{name}` gave no component")))
+}
+
+/// `turnbuckle connector build`
+pub(crate) async fn build_command(paths: &[PathBuf], out: Option<&Path>, output: Output) -> Result<(), Error> {
+    let built = built(paths, out, output).await?;
+    if output.is_json() {
+        let documents = built.iter().map(|each| json!({"path": each.path, "size": each.size}));
+        return output.json(&documents.collect::<Vec<_>>());
+    }
+    let lines: Vec<_> = built.iter().map(|each| each.path.display().to_string()).collect();
+    output.data(&lines.join("\n"))?;
+    output.hint("install with `turnbuckle connector install FILE`");
+    Ok(())
+}
