@@ -44,7 +44,10 @@ pub(crate) async fn serve(listen: &Listen, session: &Session) -> Result<(), Erro
     if let Some(server) = session.place.server().await? {
         return Err(Error::Refused {
             message: format!("{} is served already, at {}", session.place.data.display(), server.url),
-            hint: Some(format!("use that server, end the process {}, or name another directory with --data", server.pid)),
+            hint: Some(format!(
+                "use that server, end the process {}, or name another directory with --data",
+                server.pid
+            )),
         });
     }
     listen_on(session.place.open().await?, listen, session).await
@@ -94,7 +97,9 @@ fn refused(error: ServeError) -> Error {
     match error {
         ServeError::PortInUse { .. } => Error::Refused {
             message: error.to_string(),
-            hint: Some("choose another address with --listen, or `listen` in turnbuckle.toml; port 0 takes a free one".into()),
+            hint: Some(
+                "choose another address with --listen, or `listen` in turnbuckle.toml; port 0 takes a free one".into(),
+            ),
         },
         ServeError::Address { .. } => Error::input_hint(error.to_string(), "choose another address with --listen"),
         other => Error::Unexpected(other.into()),
