@@ -1,3 +1,7 @@
 //! What people see of Turnbuckle, end to end, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
+mod embedded;
+mod netns;
+mod scene;
 mod tidy;

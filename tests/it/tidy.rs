@@ -139,7 +139,11 @@ fn engines_and_clients_are_named_only_in_their_homes() {
     for manifest in ["host/server", "host/cli", "sdk/rust"] {
         let text = fs::read_to_string(tree::top().join(manifest).join("Cargo.toml")).unwrap();
         let taken = Regex::new(r"(?m)^(wasmtime|redb|reqwest)\b").unwrap();
-        assert_eq!(taken.find(&text).map(|found| found.as_str()), None, "{manifest} sees what `turnbuckle` makes public");
+        assert_eq!(
+            taken.find(&text).map(|found| found.as_str()),
+            None,
+            "{manifest} sees what `turnbuckle` makes public"
+        );
     }
 }
 
@@ -238,32 +242,6 @@ fn untyped_errors_stay_in_the_command() {
     let elsewhere: Vec<_> =
         sources(&EVERYTHING).into_iter().filter(|source| !source.path.starts_with("host/cli/")).collect();
     matches("errors are data outside of host/cli", r"\b(use anyhow|anyhow::)", &elsewhere);
-}
-
-#[test]
-fn everything_in_the_contract_is_documented() {
-    let item = Regex::new(
-        r"^(interface|world|record|variant|enum|flags|resource|type) |^(static )?[a-z][a-z0-9-]*: (static |async )?func\(",
-    )
-    .unwrap();
-    let mut violations = Vec::new();
-    tree::files(&tree::top().join("wit"), &mut |path: &Path| {
-        if path.extension().is_none_or(|extension| extension != "wit") {
-            return;
-        }
-        let text = fs::read_to_string(path).unwrap();
-        let mut above = "";
-        for (index, line) in text.lines().map(str::trim).enumerate() {
-            if item.is_match(line) && !above.starts_with("///") {
-                violations.push(format!("{}:{}: {line}", tree::below_top(path), index + 1));
-            }
-            // A gate such as `@since` stands between an item and its words.
-            if !line.starts_with('@') {
-                above = line;
-            }
-        }
-    });
-    none("an author reads the contract, so each part of it says what it means", &violations);
 }
 
 #[test]

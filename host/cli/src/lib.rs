@@ -1,6 +1,7 @@
 //! The `turnbuckle` command: every verb is a call of the HTTP API, so a script, a person and an embedder can do the same.
 
 mod args;
+pub mod build;
 mod client;
 mod connection;
 mod connector;

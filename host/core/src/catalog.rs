@@ -244,7 +244,7 @@ impl Catalog {
     }
 }
 
-fn select(reader: &Reader, key: &ConnectorKey) -> Result<Vec<Installed>, Error> {
+fn select(reader: &Reader<'_>, key: &ConnectorKey) -> Result<Vec<Installed>, Error> {
     let mut versions = reader.connector_versions(&key.name)?;
     if let Some(version) = &key.version {
         versions.retain(|installed| installed.reference.version == *version);

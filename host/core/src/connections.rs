@@ -50,7 +50,6 @@ pub(crate) struct Parts {
     pub(crate) runtime: Runtime,
     pub(crate) egress: Egress,
     pub(crate) outside: Outside,
-    pub(crate) limits: egress::Limits,
     pub(crate) test_wall: Duration,
 }
 
@@ -223,7 +222,7 @@ impl Connections {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
         let permit = self.credentials.permit(connection, &installed.descriptor)?;
-        let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + self.test_wall));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
         let now = || self.outside.now();
         Ok(probe::probe(&self.runtime, connection, permit, call, now).await)
     }
@@ -295,7 +294,7 @@ fn names(descriptor: &Descriptor, protocol: &Protocol) -> (Vec<String>, Vec<Stri
     (names(public), names(secret))
 }
 
-pub(crate) fn find(reader: &Reader, key: &str) -> Result<Option<Connection>, StoreError> {
+pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Connection>, StoreError> {
     let id = match key.parse() {
         Ok(id) => Some(id),
         Err(_not_an_id) => reader.connection_id_by_name(key)?,

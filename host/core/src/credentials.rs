@@ -24,11 +24,14 @@ pub(crate) const CHECK: &str = "master-key-check";
 /// Permits are kept for connections in use, so that a request costs neither a decryption nor a new scanner.
 const KEPT_PERMITS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 
+/// By connection: the version that a permit is for, and the permit.
+type Kept = LruCache<ConnectionId, (u64, Arc<Permit>)>;
+
 /// The credentials of connections.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     vault: Vault,
-    permits: Arc<Mutex<LruCache<ConnectionId, (u64, Arc<Permit>)>>>,
+    permits: Arc<Mutex<Kept>>,
 }
 
 impl std::fmt::Debug for Credentials {

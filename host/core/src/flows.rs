@@ -208,7 +208,7 @@ fn check(put: &PutFlow) -> Vec<FieldProblem> {
 
 /// Turns keys into ids; one that is not there, or not for this actor, is a problem of its use.
 fn resolve(
-    reader: &Reader,
+    reader: &Reader<'_>,
     actor: &Actor,
     uses: &[PutUse],
     problems: &mut Vec<FieldProblem>,
@@ -238,7 +238,7 @@ fn resolve(
     Ok(resolved)
 }
 
-fn still_there(reader: &Reader, connection: ConnectionId) -> Result<(), Error> {
+fn still_there(reader: &Reader<'_>, connection: ConnectionId) -> Result<(), Error> {
     match reader.connection(connection)? {
         Some(_) => Ok(()),
         None => Err(Error::not_found("connection", connection.to_string())),

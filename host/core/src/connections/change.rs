@@ -212,7 +212,7 @@ impl Connections {
         let mut trial = old.clone();
         trial.authentication = self.plan(&installed, protocol, &old.settings).await?;
         let permit = credentials::resolve(old.id, descriptor, &trial.authentication, &old.settings, &secrets)?;
-        let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + self.test_wall));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
         let now = || self.outside.now();
         let mut probed = probe::probe(&self.runtime, &trial, Arc::new(permit), call, now).await;
         let other = match (&old.account, probed.report.as_ref().and_then(|report| report.account.as_ref())) {
@@ -361,7 +361,7 @@ fn touched(old: &Connection, new: &Connection, secrets: &BTreeMap<String, Secret
 
 /// Used by flows to name the connection that is meant.
 pub(crate) fn find_visible(
-    reader: &crate::store::Reader,
+    reader: &crate::store::Reader<'_>,
     actor: &Actor,
     key: &str,
 ) -> Result<Option<Connection>, crate::store::StoreError> {

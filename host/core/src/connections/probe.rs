@@ -68,7 +68,7 @@ pub(super) fn guest(connection: &Connection) -> GuestConnection {
 fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
     if let Some(denied) = call.denials().into_iter().next() {
         let failure = Failure { kind: FailureKind::Misconfigured { field: None }, message: denied.to_string() };
-        return (failure, denied.allow_hint.clone());
+        return (failure, denied.allow_hint);
     }
     let hint = match &failure.kind {
         FailureKind::Unauthorized => Some("reconnect it with a new credential".to_owned()),

@@ -40,7 +40,7 @@ impl Connections {
         parts.uri = target(&permit, &parts.uri)?;
         let body =
             body.map_err(|_error| EgressError::RequestBody { problem: "could not be read to its end" }).boxed_unsync();
-        let call = Arc::new(Call::new(self.limits.clone(), Instant::now() + WHOLE));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
         let request = http::Request::from_parts(parts, body);
         let response = self.egress.send(&permit, &call, request, Timeouts::default()).await?;
         Ok(response.map(|body: egress::Body| body.map_err(Error::from).boxed_unsync()))

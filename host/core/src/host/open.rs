@@ -69,10 +69,9 @@ impl Builder {
         let store =
             Store::open(&data.join("turnbuckle.redb"), Options { cache_bytes: cache_mib as usize * (1 << 20) })?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
-        let limits = egress_limits(&config.limits);
         let egress = Egress::new(egress::Config {
             allow: allow_list(&config.egress.allow)?,
-            limits: limits.clone(),
+            limits: egress_limits(&config.limits),
             extra_roots: extra_roots(config.egress.ca_file.as_deref())?,
             user_agent: concat!("turnbuckle/", env!("CARGO_PKG_VERSION")).to_owned(),
         })
@@ -96,7 +95,6 @@ impl Builder {
             runtime: runtime.clone(),
             egress,
             outside,
-            limits,
             test_wall,
         });
         let flows = Flows { store: store.clone(), connections: connections.clone() };

@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 
 /// A name and a template for its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// Header, query parameter, cookie, form field or JSON Pointer.
-    pub name: String,
+    pub(crate) name: String,
     /// The template.
-    pub value: String,
+    pub(crate) value: String,
 }
 
 /// A user name and a password, both templates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Basic {
+pub(crate) struct Basic {
     /// Template of the user name.
-    pub username: String,
+    pub(crate) username: String,
     /// Template of the password.
-    pub password: String,
+    pub(crate) password: String,
 }
 
 /// How an OAuth 1.0a request is signed (RFC 5849 section 3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Oauth1Signature {
+pub(crate) enum Oauth1Signature {
     /// RFC 5849.
     HmacSha1,
     /// The same with SHA-256.
@@ -38,50 +38,50 @@ pub enum Oauth1Signature {
 /// OAuth 1.0a (RFC 5849).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Oauth1 {
+pub(crate) struct Oauth1 {
     /// The signature method.
-    pub signature: Oauth1Signature,
+    pub(crate) signature: Oauth1Signature,
     /// Template.
-    pub consumer_key: String,
+    pub(crate) consumer_key: String,
     /// Template.
-    pub consumer_secret: String,
+    pub(crate) consumer_secret: String,
     /// Template.
-    pub token: Option<String>,
+    pub(crate) token: Option<String>,
     /// Template.
-    pub token_secret: Option<String>,
+    pub(crate) token_secret: Option<String>,
     /// Further `oauth_` parameters, `realm` among them.
-    pub parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 /// AWS Signature Version 4; every text is a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Sigv4 {
+pub(crate) struct Sigv4 {
     /// Such as `eu-central-1`.
-    pub region: String,
+    pub(crate) region: String,
     /// Such as `s3`.
-    pub service: String,
+    pub(crate) service: String,
     /// Template.
-    pub access_key_id: String,
+    pub(crate) access_key_id: String,
     /// Template.
-    pub secret_access_key: String,
+    pub(crate) secret_access_key: String,
     /// Template.
-    pub session_token: Option<String>,
+    pub(crate) session_token: Option<String>,
 }
 
 /// A client certificate for mutual TLS, both templates of PEM text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
+pub(crate) struct Certificate {
     /// Certificate chain.
-    pub chain: String,
+    pub(crate) chain: String,
     /// Private key.
-    pub key: String,
+    pub(crate) key: String,
 }
 
 /// How a request proves who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Placement {
+pub(crate) enum Placement {
     /// A request header.
     Header(Parameter),
     /// A query parameter.
@@ -109,7 +109,7 @@ pub enum Placement {
 /// How a key's text stands for bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// The text's own bytes.
     Text,
     /// RFC 4648.
@@ -121,7 +121,7 @@ pub enum Encoding {
 /// How a JWT is signed (RFC 7518 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// HMAC SHA-256.
     Hs256,
     /// RSASSA-PKCS1-v1_5 SHA-256.
@@ -135,25 +135,25 @@ pub enum Algorithm {
 /// A token that the host signs (RFC 7519).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Jwt {
+pub(crate) struct Jwt {
     /// The signature algorithm.
-    pub algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
     /// Template of the key.
-    pub key: String,
+    pub(crate) key: String,
     /// How the key's text stands for bytes.
-    pub key_encoding: Encoding,
+    pub(crate) key_encoding: Encoding,
     /// Template of a JSON object.
-    pub header: String,
+    pub(crate) header: String,
     /// Template of a JSON object.
-    pub claims: String,
+    pub(crate) claims: String,
     /// `exp` minus `iat`.
-    pub lifetime_seconds: u32,
+    pub(crate) lifetime_seconds: u32,
 }
 
 /// How a derived value is computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Derivation {
+pub(crate) enum Derivation {
     /// Standard base64 of a template.
     Base64(String),
     /// A signed token.
@@ -162,17 +162,17 @@ pub enum Derivation {
 
 /// A value that the host computes for templates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Derived {
+pub(crate) struct Derived {
     /// How templates name it.
-    pub name: String,
+    pub(crate) name: String,
     /// How it is computed.
-    pub value: Derivation,
+    pub(crate) value: Derivation,
 }
 
 /// Where a captured value stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub(crate) enum Source {
     /// A JSON Pointer into the body; the empty pointer is the body as text.
     Body(String),
     /// A header.
@@ -185,19 +185,19 @@ pub enum Source {
 
 /// A value kept from an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capture {
+pub(crate) struct Capture {
     /// How templates name it.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it stands.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Whether it is a setting that the connector reads; else it is secret.
-    pub visible: bool,
+    pub(crate) visible: bool,
 }
 
 /// The body of a request that the host makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Body {
+pub(crate) enum Body {
     /// Nothing.
     None,
     /// `application/x-www-form-urlencoded`.
@@ -210,64 +210,64 @@ pub enum Body {
 
 /// A request that the host makes to obtain a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     /// HTTP method.
-    pub method: String,
+    pub(crate) method: String,
     /// Template.
-    pub url: String,
+    pub(crate) url: String,
     /// How it authenticates.
-    pub placements: Vec<Placement>,
+    pub(crate) placements: Vec<Placement>,
     /// What it carries.
-    pub body: Body,
+    pub(crate) body: Body,
     /// What is kept of the answer.
-    pub captures: Vec<Capture>,
+    pub(crate) captures: Vec<Capture>,
 }
 
 /// Where a person agrees in a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Authorization {
+pub(crate) struct Authorization {
     /// Template.
-    pub url: String,
+    pub(crate) url: String,
     /// Whether a PKCE challenge is sent (RFC 7636).
-    pub pkce: bool,
+    pub(crate) pkce: bool,
     /// Parameters that add, replace or remove.
-    pub parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Parameter>,
     /// What is kept of the callback.
-    pub captures: Vec<Capture>,
+    pub(crate) captures: Vec<Capture>,
 }
 
 /// How a credential is obtained. All empty: the fields are the credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Grant {
+pub(crate) struct Grant {
     /// Before the browser.
-    pub prepare: Vec<Request>,
+    pub(crate) prepare: Vec<Request>,
     /// In the browser.
-    pub authorization: Option<Authorization>,
+    pub(crate) authorization: Option<Authorization>,
     /// For the token.
-    pub token: Vec<Request>,
+    pub(crate) token: Vec<Request>,
     /// For the next token.
-    pub refresh: Vec<Request>,
+    pub(crate) refresh: Vec<Request>,
     /// At the end.
-    pub revocation: Vec<Request>,
+    pub(crate) revocation: Vec<Request>,
     /// Where no answer tells when the credential expires.
-    pub lifetime_seconds: Option<u32>,
+    pub(crate) lifetime_seconds: Option<u32>,
 }
 
 impl Grant {
     /// Whether the fields are the credential.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 /// The whole answer of `authenticate`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Authentication {
+pub(crate) struct Authentication {
     /// Computed values.
-    pub derived: Vec<Derived>,
+    pub(crate) derived: Vec<Derived>,
     /// How the credential is obtained.
-    pub grant: Grant,
+    pub(crate) grant: Grant,
     /// Where it goes in a request.
-    pub placements: Vec<Placement>,
+    pub(crate) placements: Vec<Placement>,
 }

@@ -76,7 +76,7 @@ impl Status {
 /// A named, versioned use of one connector version with settings and a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Stays for life.
     pub id: ConnectionId,
     /// Grows by one with every saved change; a verdict is not a change.
@@ -119,7 +119,7 @@ pub struct Connection {
 
 impl Connection {
     /// How it stands.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         Status::derive(self.enabled, self.complete, self.verdict.as_ref().map(|verdict| &verdict.outcome))
     }
 }

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 
 use super::id::ConnectionId;
 
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
 /// Where the host gets the time and randomness from.
 #[derive(Clone)]
 pub struct Outside {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    fill: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    fill: Arc<Fill>,
 }
 
 impl Outside {
@@ -24,6 +26,7 @@ impl Outside {
     }
 
     /// This machine's clock and randomness.
+    #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
     pub fn system() -> Self {
         Self::new(Timestamp::now, |bytes| {
             getrandom::fill(bytes).expect("an operating system without randomness can't keep secrets");

@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// A secret encrypted for one place: table, record, field and key id are bound into it, so it opens nowhere else.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Which master key opens it.
     pub key: String,
     /// Nonce, then ciphertext, in base64.

@@ -19,7 +19,7 @@ pub(crate) enum Part {
 
 /// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub(crate) enum TemplateError {
     /// A `{` that nothing closes.
     #[error("`{{` at byte {at} is not closed; write `{{{{` for a literal brace")]
     Unclosed {

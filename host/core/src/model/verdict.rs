@@ -63,7 +63,7 @@ pub struct Account {
 
 /// What a passed test tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// One line for people.
     pub message: String,
     /// Whose credential it is.

@@ -455,7 +455,7 @@ pub struct Rotation {
 
 /// Which version of a connector is asked for, as in `github` or `github@1.2.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectorKey {
+pub(crate) struct ConnectorKey {
     /// The connector.
     pub name: ConnectorName,
     /// The version; the newest where none is given.

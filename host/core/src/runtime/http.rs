@@ -44,16 +44,16 @@ impl WasiHttpHooks for Hooks {
                 body.map_err(|_error| EgressError::RequestBody { problem: "was cut off by the connector" })
                     .boxed_unsync()
             });
-            let response = egress.send(&permit, &call, request, timeouts).await.map_err(code)?;
+            let response = egress.send(&permit, &call, request, timeouts).await.map_err(|error| code(&error))?;
             let finished: Finished = Box::new(async { Ok(()) });
-            Ok((response.map(|body| body.map_err(code).boxed_unsync()), finished))
+            Ok((response.map(|body| body.map_err(|error| code(&error)).boxed_unsync()), finished))
         })
     }
 }
 
 /// What a guest is told. Its author reads the words; they hold nothing that the guest may not know.
-fn code(error: EgressError) -> Error {
-    match &error {
+fn code(error: &EgressError) -> Error {
+    match error {
         EgressError::Denied(denied) => match denied.rule {
             Rule::Address => Error::DestinationIpProhibited,
             Rule::Method => Error::HttpRequestMethodInvalid,

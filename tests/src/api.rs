@@ -1,0 +1,99 @@
+//! A client of the HTTP API that does what it is told, wrong things too.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A client for one server.
+#[derive(Debug)]
+pub struct Api {
+    base: String,
+    token: Option<String>,
+    runtime: Runtime,
+}
+
+impl Api {
+    /// A client for the server at this URL, with or without a token.
+    pub fn new(base: &str, token: Option<&str>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { base: base.trim_end_matches('/').to_owned(), token: token.map(str::to_owned), runtime }
+    }
+
+    /// Asks for a path below `/api/v1`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, &[], Bytes::new())
+    }
+
+    /// Sends JSON to a path below `/api/v1`.
+    pub fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        self.call(method, path, &[("content-type", "application/json")], Bytes::from(body.to_string()))
+    }
+
+    /// Posts JSON to a path below `/api/v1`.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, body)
+    }
+
+    /// Calls a path below `/api/v1` with these headers besides the token.
+    pub fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        self.raw(method, &format!("/api/v1{path}"), headers, body)
+    }
+
+    /// Calls a path of the server as it is.
+    pub fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).expect("a request");
+        self.runtime.block_on(async {
+            let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+            let (head, body) = client.request(request).await.expect("the server answers").into_parts();
+            let body = body.collect().await.expect("the whole answer arrives").to_bytes();
+            Answer { status: head.status, headers: head.headers, body }
+        })
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Expects this status.
+    #[track_caller]
+    pub fn ended(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// One header as text; empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
