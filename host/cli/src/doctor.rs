@@ -212,7 +212,12 @@ fn blamed(error: &Error) -> &'static str {
 }
 
 fn build_road() -> Finding {
-    Finding::ok("building connectors", "not looked at")
+    match crate::connector::road() {
+        Ok(detail) => Finding::ok("building connectors", detail),
+        Err(detail) => {
+            Finding::warn("building connectors", detail, "only needed to build connectors: https://rustup.rs")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ fn default_data() -> Result<PathBuf, Error> {
 }
 
 /// A variable of the environment that this process was given.
+#[expect(clippy::disallowed_methods, reason = "the process begins here")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
