@@ -1,7 +1,11 @@
 //! What people see of Turnbuckle, end to end, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
+mod connections;
 mod embedded;
+mod flows;
 mod netns;
 mod scene;
+mod secret_blind;
+mod send;
 mod tidy;

@@ -58,7 +58,10 @@ impl Wire {
         *request.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| self.unreachable(error.into()))?;
 
         let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
-        #[expect(clippy::disallowed_types, reason = "a call of this API, from the command to its host; nothing of a guest")]
+        #[expect(
+            clippy::disallowed_types,
+            reason = "a call of this API, from the command to its host; nothing of a guest"
+        )]
         let connecting = tokio::net::TcpStream::connect(address);
         let stream = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(Ok(stream)) => stream,

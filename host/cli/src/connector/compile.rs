@@ -59,6 +59,10 @@ fn tell(work: &Work, event: Event) {
             let first = if standard_library { ", the standard library first: about a minute, once" } else { "" };
             work.at(&format!("compiling {}{first}", count(connectors as u64, "connector")));
         }
+        // On plain lines each library would be noise; connectors are what people wait for.
+        Event::Compiled { package, fresh: false } if package.starts_with("turnbuckle-connector-") => {
+            work.at(&format!("compiled {package}"));
+        }
         Event::Compiled { package, fresh: false } => work.tick(&format!("compiled {package}")),
         Event::Compiled { fresh: true, .. } => {}
     }

@@ -53,7 +53,7 @@ impl Story {
         let Chapter { name, title, command } = chapter;
         let number = self.steps.len() + 1;
         self.tell(&format!("\n{} {}", style(format!("{number:>2}.")).cyan().bold(), style(title).bold()))?;
-        self.tell(&format!("    {}", style(format!("$ turnbuckle {command}")).dim()))?;
+        self.tell(&format!("    {}", style(format!("$ {command}")).dim()))?;
         // Only shown: nothing depends on it.
         let begun = Instant::now();
         let result = step.await;
@@ -67,13 +67,7 @@ impl Story {
             let mark = if index == 0 { mark.to_string() } else { " ".into() };
             self.tell(&format!("    {mark} {}", plain(line)))?;
         }
-        self.steps.push(Step {
-            name,
-            ok,
-            detail: lines.join("; "),
-            command: format!("turnbuckle {command}"),
-            milliseconds,
-        });
+        self.steps.push(Step { name, ok, detail: lines.join("; "), command: command.to_owned(), milliseconds });
         result.map(|_told| ())
     }
 
