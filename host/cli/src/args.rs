@@ -134,7 +134,37 @@ mod tests {
     #[test]
     fn the_help_is_what_a_newcomer_reads() {
         let help = Arguments::command().term_width(100).render_help().to_string();
-        insta::assert_snapshot!(help, @"");
+        insta::assert_snapshot!(help, @r"
+        Loads third-party connectors and keeps the connections made with them, without ever showing a
+        connector a secret
+
+        Usage: turnbuckle [OPTIONS] <COMMAND>
+
+        Commands:
+          demo        A guided tour on a built-in sample service; nothing is left behind
+          up          Build and install the bundled connectors, then serve
+          serve       Serve the HTTP API
+          doctor      Look whether everything is in order, and say what to do where it is not
+          backup      Copy the store to a file while it runs; the master key is not in it
+          restore     Put a backup back into an empty data directory
+          rotate-key  Make a new master key and seal every secret anew
+          connector   Connectors: build, install, look at
+          connection  Connections: create, test, use
+          flow        Flows: what leans on which connection
+          help        Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help     Print help (see more with '--help')
+          -V, --version  Print version
+
+        Global options:
+              --data <DIR>       Data directory [default: turnbuckle in the XDG data directory]
+              --config <FILE>    Configuration [default: turnbuckle.toml in the data directory]
+              --server <URL>     Work on this server rather than on the data directory
+              --token <TOKEN>    Token for that server
+          -o, --output <FORMAT>  Tables for people, or one JSON document for scripts [default: table]
+                                 [possible values: table, json]
+        ");
     }
 
     #[test]

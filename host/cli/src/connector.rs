@@ -1,5 +1,6 @@
 //! `turnbuckle connector …`
 
+mod compile;
 mod install;
 mod new;
 
@@ -14,13 +15,14 @@ use crate::exit::Error;
 use crate::output::Output;
 use crate::show::connectors as show;
 
+pub(crate) use compile::{compile, components, road};
 pub(crate) use install::{Component, install_all};
 
 pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
     let output = session.output;
     match verb {
         Verb::New { name, path } => new::run(&name, path, output),
-        Verb::Build { paths, out } => crate::up::build_command(&paths, out.as_deref(), output).await,
+        Verb::Build { paths, out } => compile::run(paths, out, output).await,
         Verb::Check { file } => install::check(&file, &session.client().await?, output).await,
         Verb::Install { files } => install::run(&files, session).await,
         Verb::List(list) => self::list(list, &session.client().await?, output).await,

@@ -54,7 +54,7 @@ pub(crate) async fn run(session: &Session) -> Result<(), Error> {
                     .map(|()| vec!["the data directory is gone, the service has ended".into()])
                     .map_err(Error::from)
             };
-            story.step(Chapter { name: "clean-up", title: "Leave nothing behind", command: "demo" }, gone).await
+            story.step(Chapter { name: "clean-up", title: "Leave nothing behind", command: "rm -r DATA" }, gone).await
         }
         Err(error) => Err(error),
     };
@@ -79,14 +79,18 @@ struct Tour {
 impl Tour {
     async fn walk(&self, story: &mut Story, data: &std::path::Path) -> Result<(), Error> {
         let chapter = |name, title, command| Chapter { name, title, command };
-        story.step(chapter("install", "Install a connector", "connector install http.wasm"), self.install()).await?;
-        story.step(chapter("describe", "Ask what it can do", "connector show http"), self.describe()).await?;
+        story
+            .step(chapter("install", "Install a connector", "turnbuckle connector install http.wasm"), self.install())
+            .await?;
+        story
+            .step(chapter("describe", "Ask what it can do", "turnbuckle connector show http"), self.describe())
+            .await?;
         story
             .step(
                 chapter(
                     "create",
                     "Make a connection; it is tested at once",
-                    "connection create --connector http --name \"Sample API\" --protocol bearer --set url=… --secret token=-",
+                    "turnbuckle connection create --connector http --name \"Sample API\" --protocol bearer --set url=… --secret token=-",
                 ),
                 self.create(),
             )
@@ -96,7 +100,7 @@ impl Tour {
                 chapter(
                     "flow",
                     "A flow leans on it",
-                    "flow put nightly-report --name \"Nightly report\" --action fetch=\"Sample API\"",
+                    "turnbuckle flow put nightly-report --name \"Nightly report\" --action fetch=\"Sample API\"",
                 ),
                 self.flow(),
             )
@@ -106,7 +110,7 @@ impl Tour {
                 chapter(
                     "wrong-secret",
                     "Somebody stores a wrong token",
-                    "connection edit \"Sample API\" --secret token=-",
+                    "turnbuckle connection edit \"Sample API\" --secret token=-",
                 ),
                 self.wrong_secret(),
             )
@@ -116,7 +120,7 @@ impl Tour {
                 chapter(
                     "edit",
                     "The right token again, and a description",
-                    "connection edit \"Sample API\" --description \"For the tour\" --secret token=-",
+                    "turnbuckle connection edit \"Sample API\" --description \"For the tour\" --secret token=-",
                 ),
                 self.edit(),
             )
@@ -126,14 +130,18 @@ impl Tour {
                 chapter(
                     "send",
                     "Send a request through it; the service repeats all it hears",
-                    "connection send \"Sample API\" POST /echo --body hello",
+                    "turnbuckle connection send \"Sample API\" POST /echo --body hello",
                 ),
                 self.send(),
             )
             .await?;
         story
             .step(
-                chapter("delete-refused", "Deleting it would break the flow", "connection delete \"Sample API\""),
+                chapter(
+                    "delete-refused",
+                    "Deleting it would break the flow",
+                    "turnbuckle connection delete \"Sample API\"",
+                ),
                 self.delete_refused(),
             )
             .await?;
@@ -142,15 +150,16 @@ impl Tour {
                 chapter(
                     "delete",
                     "Without the flow it may go",
-                    "flow remove nightly-report && turnbuckle connection delete \"Sample API\"",
+                    "turnbuckle flow remove nightly-report && turnbuckle connection delete \"Sample API\"",
                 ),
                 self.delete(),
             )
             .await?;
         story
-            .step(chapter("secret-kept", "Look for the token in everything that was written", "doctor"), async {
-                scan::nowhere(data, self.token.expose().as_bytes())
-            })
+            .step(
+                chapter("secret-kept", "Look for the token in everything that was written", "grep -rF \"$TOKEN\" DATA"),
+                async { scan::nowhere(data, self.token.expose().as_bytes()) },
+            )
             .await
     }
 

@@ -212,7 +212,12 @@ fn blamed(error: &Error) -> &'static str {
 }
 
 fn build_road() -> Finding {
-    Finding::ok("building connectors", "not looked at")
+    match crate::connector::road() {
+        Ok(detail) => Finding::ok("building connectors", detail),
+        Err(detail) => {
+            Finding::warn("building connectors", detail, "only needed to build connectors: https://rustup.rs")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +241,10 @@ mod tests {
             Finding::ok("store", "opens: 5 connectors, 2 connections"),
             Finding::fail("master key", "it is missing", "put it back"),
         ];
-        insta::assert_snapshot!(table(&findings), @"");
+        insta::assert_snapshot!(table(&findings), @r"
+        CHECK       STATE   FOUND
+        store       ✓ ok    opens: 5 connectors, 2 connections
+        master key  ✗ fail  it is missing
+        ");
     }
 }

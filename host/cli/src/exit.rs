@@ -55,6 +55,9 @@ pub(crate) enum Error {
     /// There is no such thing on this side of the API.
     #[error("{message}")]
     NotFound { message: String, hint: Option<String> },
+    /// This machine lacks what it takes.
+    #[error("{message}")]
+    Lacking { message: String, hint: Option<String> },
     /// Nobody answers there.
     #[error("the server at {at} can't be reached")]
     Unreachable {
@@ -99,7 +102,7 @@ impl Error {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::OutputClosed => Exit::Done,
-            Self::Unexpected(_) => Exit::Unexpected,
+            Self::Lacking { .. } | Self::Unexpected(_) => Exit::Unexpected,
         }
     }
 
@@ -113,6 +116,7 @@ impl Error {
             | Self::NotPassed { .. }
             | Self::Refused { .. }
             | Self::NotFound { .. }
+            | Self::Lacking { .. }
             | Self::OutputClosed => Vec::new(),
         }
     }
@@ -124,7 +128,8 @@ impl Error {
             Self::Input { hint, .. }
             | Self::NotPassed { hint, .. }
             | Self::Refused { hint, .. }
-            | Self::NotFound { hint, .. } => hint.iter().cloned().collect(),
+            | Self::NotFound { hint, .. }
+            | Self::Lacking { hint, .. } => hint.iter().cloned().collect(),
             Self::Unreachable { .. } => vec![
                 "start one with `turnbuckle serve`, or leave --server out to work on the data directory itself".into(),
             ],

@@ -2,7 +2,6 @@
 
 mod args;
 pub mod build;
-mod building;
 mod client;
 mod connection;
 mod connector;
@@ -123,7 +122,7 @@ fn default_data() -> Result<PathBuf, Error> {
 }
 
 /// A variable of the environment that this process was given.
-#[expect(clippy::disallowed_methods, reason = "the command is where the environment is read")]
+#[expect(clippy::disallowed_methods, reason = "the process begins here")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -63,6 +63,11 @@ impl Work {
         }
     }
 
+    /// A small step, which only a terminal shows.
+    pub(crate) fn tick(&self, what: &str) {
+        self.bar.set_message(plain(what).into_owned());
+    }
+
     /// It is done; one line stays.
     pub(crate) fn done(self, said: &str) {
         self.bar.finish_and_clear();

@@ -39,8 +39,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(heading: &[&str]) -> Self {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        let mut table = unframed();
         table.set_header(heading.iter().map(|title| Cell::new(title.to_uppercase()).add_attribute(Attribute::Dim)));
         Self { table }
     }
@@ -64,9 +63,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn new() -> Self {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        Self { table }
+        Self { table: unframed() }
     }
 
     pub(crate) fn fact(&mut self, name: &str, value: impl Into<Cell>) {
@@ -98,6 +95,16 @@ impl Facts {
         }
         trimmed(&self.table)
     }
+}
+
+fn unframed() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // A test says the same whether its developer has a terminal or not.
+    if cfg!(test) {
+        table.force_no_tty();
+    }
+    table
 }
 
 fn trimmed(table: &Table) -> String {

@@ -9,9 +9,8 @@ use turnbuckle_server::{ListenOptions, ServeError, Server};
 
 use crate::Session;
 use crate::args::Listen;
-use crate::building::built;
 use crate::client::{Client, client_of};
-use crate::connector::{Component, install_all};
+use crate::connector::{Component, compile, components, install_all};
 use crate::exit::Error;
 use crate::output::Output;
 use crate::show::connectors as show;
@@ -25,7 +24,7 @@ pub(crate) async fn up(listen: &Listen, session: &Session) -> Result<(), Error> 
     // Whatever is wrong with the configuration is said before minutes go by.
     session.place.configuration()?;
     let components = match bundled() {
-        Some(folder) => built(&[folder], None, output).await?,
+        Some(folder) => components(&compile(vec![folder], None, output).await?),
         None => {
             output.warn("the sources of the bundled connectors are not on this machine; none is installed");
             Vec::new()
@@ -167,22 +166,6 @@ pub(crate) async fn bundled_component(name: &str, output: Output) -> Result<Comp
             hint: Some("run this in a clone of Turnbuckle".into()),
         });
     };
-    let components = built(&[folder.join(name)], None, output).await?;
-    components
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::Unexpected(anyhow::anyhow!("building `{name}` gave no component")))
-}
-
-/// `turnbuckle connector build`
-pub(crate) async fn build_command(paths: &[PathBuf], out: Option<&Path>, output: Output) -> Result<(), Error> {
-    let built = built(paths, out, output).await?;
-    if output.is_json() {
-        let documents = built.iter().map(|each| json!({"path": each.path, "size": each.size}));
-        return output.json(&documents.collect::<Vec<_>>());
-    }
-    let lines: Vec<_> = built.iter().map(|each| each.path.display().to_string()).collect();
-    output.data(&lines.join("\n"))?;
-    output.hint("install with `turnbuckle connector install FILE`");
-    Ok(())
+    let built = compile(vec![folder.join(name)], None, output).await?;
+    components(&built).pop().ok_or_else(|| Error::Unexpected(anyhow::anyhow!("building `{name}` gave no component")))
 }

@@ -53,8 +53,8 @@ impl Story {
         let Chapter { name, title, command } = chapter;
         let number = self.steps.len() + 1;
         self.tell(&format!("\n{} {}", style(format!("{number:>2}.")).cyan().bold(), style(title).bold()))?;
-        self.tell(&format!("    {}", style(format!("$ turnbuckle {command}")).dim()))?;
-        // The sample service is on this machine, where the figures are honest.
+        self.tell(&format!("    {}", style(format!("$ {command}")).dim()))?;
+        // Only shown: nothing depends on it.
         let begun = Instant::now();
         let result = step.await;
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -67,13 +67,7 @@ impl Story {
             let mark = if index == 0 { mark.to_string() } else { " ".into() };
             self.tell(&format!("    {mark} {}", plain(line)))?;
         }
-        self.steps.push(Step {
-            name,
-            ok,
-            detail: lines.join("; "),
-            command: format!("turnbuckle {command}"),
-            milliseconds,
-        });
+        self.steps.push(Step { name, ok, detail: lines.join("; "), command: command.to_owned(), milliseconds });
         result.map(|_told| ())
     }
 

@@ -166,17 +166,45 @@ mod tests {
     #[test]
     fn a_list_shows_what_one_looks_for_and_no_escape_sequence() {
         let page = Page { items: vec![github()], next: None };
-        insta::assert_snapshot!(list(&page), @"");
+        insta::assert_snapshot!(list(&page), @r"
+        NAME        STATUS             CONNECTOR     ACCOUNT  LAST TEST                FLOWS
+        Git�[2JHub  ✗ needs-reconnect  github 1.0.0  octocat  2026-05-04 03:02:01 UTC  1
+        ");
     }
 
     #[test]
     fn one_connection_shows_everything_but_secrets() {
-        insta::assert_snapshot!(one(&github()), @"");
+        insta::assert_snapshot!(one(&github()), @r"
+        Name           Git�[2JHub
+        Status         ✗ needs-reconnect
+        Connector      github 1.0.0
+        Protocol       token
+        Settings       url = https://api.github.com
+        Secrets        token = [kept]
+        Origins        https://api.github.com
+        Account        octocat (583231)
+        Last test      failed (unauthorized) in 92 ms: the token was rejected
+        Tested         2026-05-04 03:02:01 UTC
+        Requests       GET https://api.github.com/user: 401, 90 bytes in 88 ms
+        Flows          1
+        Seen by        everyone with the permission
+        Owner          operator
+        Created        2026-05-01 00:00:00 UTC
+        Changed        2026-05-02 00:00:00 UTC (version 2)
+        Secrets set    2026-05-01 00:00:00 UTC
+        Id             01890a5d-ac96-774b-bcce-b302099a8057
+        ");
     }
 
     #[test]
     fn an_empty_list_says_what_to_do_next() {
         let page = Page { items: Vec::new(), next: None };
-        insta::assert_snapshot!(list(&page), @"");
+        insta::assert_snapshot!(list(&page), @r#"
+        No connection is there, or none that fits.
+
+        Make one:
+          turnbuckle connector list
+          turnbuckle connection create --connector NAME --name "My connection" --set FIELD=VALUE --secret FIELD=@FILE
+        "#);
     }
 }

@@ -117,7 +117,19 @@ mod tests {
             "alerts": [{"connection": id, "name": "Shop", "status": "degraded", "message": "it can't be reached"}]
         }))
         .unwrap();
-        insta::assert_snapshot!(report(&opened), @"");
+        insta::assert_snapshot!(report(&opened), @r"
+        Id             nightly
+        Name           Nightly sync
+        Version        3
+        Status         active
+        Owner          operator
+
+        STEP   USED AS  CONNECTION                            LAST TESTED              PROGRESS
+        fetch  action   01890a5d-ac96-774b-bcce-b302099a8057  2026-05-04 03:02:01 UTC  failed
+
+        CONNECTION  STATUS      WHAT TO DO
+        Shop        ◐ degraded  it can't be reached
+        ");
         assert_eq!(alerts(&opened.alerts), "of its connections, `Shop` will not work");
     }
 }
