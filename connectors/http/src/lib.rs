@@ -22,11 +22,12 @@ impl Connector for Http {
             .setting(
                 Field::text("test-path", "Test path")
                     .default("/")
-                    .pattern("/[^#]*")
+                    .pattern(r#"/[!"$-~]*"#)
                     .help("A test requests this path; choose one that only valid credentials can read."),
             )
             .setting(
                 Field::integer("expected-status", "Expected status")
+                    .pattern("[1-5][0-9]{2}")
                     .help("Any 2xx where nothing is given.")
                     .placeholder("200"),
             )
@@ -99,7 +100,7 @@ mod tests {
 
     fn test(settings: &[(&str, &str)], answer: turnbuckle_sdk::http::Response) -> Result<String, Failure> {
         let connection = connection("bearer", settings);
-        let script = Script::new().on("GET", "https://api.example.com/me?x=1", answer);
+        let script = Script::new().expect(http::get("https://api.example.com/me?x=1")).answer(answer);
         script.run(|| Http::test(&connection)).0.map(|report| report.message)
     }
 
