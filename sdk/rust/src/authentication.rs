@@ -30,6 +30,7 @@ impl Default for Authentication {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the type is generated, and its neighbours have no default")]
 impl Default for Grant {
     fn default() -> Self {
         Self {
