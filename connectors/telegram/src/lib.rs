@@ -84,8 +84,8 @@ mod tests {
         script.run(|| Telegram::test(&connection("bot-token", &[]))).0
     }
 
-    fn reply(status: u16, body: Value) -> Result<Report, Failure> {
-        answered(testing::json(status, &body))
+    fn reply(status: u16, body: &Value) -> Result<Report, Failure> {
+        answered(testing::json(status, body))
     }
 
     #[test]
@@ -99,26 +99,26 @@ mod tests {
         let me = json!({"ok": true, "result": {
             "id": 123_456_789, "is_bot": true, "first_name": "Example", "username": "example_bot"}});
         let report = Report::new("Signed in as @example_bot").account("123456789", "@example_bot");
-        assert_eq!(reply(200, me), Ok(report));
+        assert_eq!(reply(200, &me), Ok(report));
     }
 
     #[test]
     fn an_error_in_the_body_counts_whatever_the_status() {
         let error = |code: u16, description: &str| json!({"ok": false, "error_code": code, "description": description});
         assert_eq!(
-            reply(401, error(401, "Unauthorized")),
+            reply(401, &error(401, "Unauthorized")),
             Err(Failure::unauthorized("Telegram answered 401: Unauthorized"))
         );
         assert_eq!(
-            reply(200, error(401, "Unauthorized")),
+            reply(200, &error(401, "Unauthorized")),
             Err(Failure::unauthorized("Telegram answered 401: Unauthorized"))
         );
         assert_eq!(
-            reply(403, error(403, "Forbidden: bot was blocked by the user")),
+            reply(403, &error(403, "Forbidden: bot was blocked by the user")),
             Err(Failure::forbidden("Telegram answered 403: Forbidden: bot was blocked by the user"))
         );
         assert_eq!(
-            reply(502, error(502, "Bad Gateway")),
+            reply(502, &error(502, "Bad Gateway")),
             Err(Failure::unavailable("Telegram answered 502: Bad Gateway"))
         );
     }
@@ -127,7 +127,7 @@ mod tests {
     fn a_token_of_the_wrong_form_is_a_wrong_token() {
         let body = json!({"ok": false, "error_code": 404, "description": "Not Found"});
         let words = "Telegram answered 404: Not Found (no bot has this token)";
-        assert_eq!(reply(404, body), Err(Failure::unauthorized(words)));
+        assert_eq!(reply(404, &body), Err(Failure::unauthorized(words)));
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         let body = json!({"ok": false, "error_code": 429, "description": "Too Many Requests: retry after 5",
             "parameters": {"retry_after": 5}});
         let words = "Telegram answered 429: Too Many Requests: retry after 5";
-        assert_eq!(reply(429, body), Err(Failure::rate_limited(Some(5), words)));
+        assert_eq!(reply(429, &body), Err(Failure::rate_limited(Some(5), words)));
     }
 
     #[test]
