@@ -22,11 +22,12 @@ impl Connector for Http {
             .setting(
                 Field::text("test-path", "Test path")
                     .default("/")
-                    .pattern("/[^#]*")
+                    .pattern(r#"/[!"$-~]*"#)
                     .help("A test requests this path; choose one that only valid credentials can read."),
             )
             .setting(
                 Field::integer("expected-status", "Expected status")
+                    .pattern("[1-5][0-9]{2}")
                     .help("Any 2xx where nothing is given.")
                     .placeholder("200"),
             )
@@ -41,12 +42,12 @@ impl Connector for Http {
             .protocol(
                 Protocol::new("query", "Query parameter")
                     .field(
-                        Field::text("parameter-name", "Parameter")
+                        Field::text("param-name", "Parameter")
                             .required()
                             .default("api_key")
                             .pattern("[A-Za-z0-9._~-]+"),
                     )
-                    .field(Field::secret("parameter-value", "Value").required()),
+                    .field(Field::secret("param-value", "Value").required()),
             )
             .protocol(Protocol::new("basic", "User name and password").field(username()).field(password()))
             .protocol(Protocol::new("bearer", "Bearer token").field(Field::secret("token", "Token").required()))
@@ -58,7 +59,7 @@ impl Connector for Http {
         let nothing = Authentication::new();
         Ok(match connection.protocol.as_str() {
             "header" => nothing.place(Placement::header(connection.setting("header-name"), "{header-value}")),
-            "query" => nothing.place(Placement::query(connection.setting("parameter-name"), "{parameter-value}")),
+            "query" => nothing.place(Placement::query(connection.setting("param-name"), "{param-value}")),
             "basic" => nothing.place(Placement::basic_auth("{username}", "{password}")),
             "bearer" => nothing.place(Placement::header("Authorization", "Bearer {token}")),
             "digest" => nothing.place(Placement::digest_auth("{username}", "{password}")),
@@ -99,7 +100,7 @@ mod tests {
 
     fn test(settings: &[(&str, &str)], answer: turnbuckle_sdk::http::Response) -> Result<String, Failure> {
         let connection = connection("bearer", settings);
-        let script = Script::new().on("GET", "https://api.example.com/me?x=1", answer);
+        let script = Script::new().expect(http::get("https://api.example.com/me?x=1")).answer(answer);
         script.run(|| Http::test(&connection)).0.map(|report| report.message)
     }
 
@@ -108,7 +109,7 @@ mod tests {
         let place = |protocol, settings| placements(&Http::authenticate(&connection(protocol, settings)).unwrap());
         assert_eq!(place("none", &[]), Vec::<String>::new());
         assert_eq!(place("header", &[("header-name", "X-Key")]), ["header X-Key: {header-value}"]);
-        assert_eq!(place("query", &[("parameter-name", "key")]), ["query key={parameter-value}"]);
+        assert_eq!(place("query", &[("param-name", "key")]), ["query key={param-value}"]);
         assert_eq!(place("basic", &[]), ["basic {username}:{password}"]);
         assert_eq!(place("bearer", &[]), ["header Authorization: Bearer {token}"]);
         assert_eq!(place("digest", &[]), ["digest {username}:{password}"]);
@@ -128,7 +129,29 @@ mod tests {
     #[test]
     fn a_wrong_path_is_told_from_a_wrong_credential() {
         assert_eq!(test(SETTINGS, text(401, "")), Err(Failure::unauthorized("the service answered 401")));
+        assert_eq!(test(SETTINGS, text(403, "")), Err(Failure::forbidden("the service answered 403")));
         let words = "the service answered 404: there is nothing at /me?x=1";
         assert_eq!(test(SETTINGS, text(404, "")), Err(Failure::field("test-path", words)));
+        let words = "the service answered 302 and points elsewhere";
+        assert_eq!(test(SETTINGS, text(302, "")), Err(Failure::field("test-path", words)));
+    }
+
+    #[test]
+    fn a_service_that_is_down_or_busy_is_worth_another_try() {
+        assert_eq!(test(SETTINGS, text(500, "")), Err(Failure::unavailable("the service answered 500")));
+        let busy = text(429, "").with("Retry-After", "30");
+        assert_eq!(test(SETTINGS, busy), Err(Failure::rate_limited(Some(30), "the service answered 429")));
+        let script = Script::new().expect(http::get("https://api.example.com/me?x=1"));
+        let script = script.fail(http::Error::Unreachable("no connection".into()));
+        assert_eq!(
+            script.run(|| Http::test(&connection("none", SETTINGS))).0,
+            Err(Failure::unavailable("the service could not be reached: no connection"))
+        );
+    }
+
+    #[test]
+    fn a_rejected_credential_is_never_a_wrong_setting() {
+        let strict: Vec<_> = SETTINGS.iter().copied().chain([("expected-status", "200")]).collect();
+        assert_eq!(test(&strict, text(401, "")), Err(Failure::unauthorized("the service answered 401")));
     }
 }

@@ -4,17 +4,9 @@ pub use crate::bindings::turnbuckle::connector::types::Placement;
 use crate::{Authentication, Basic, Derivation, Derived, Grant, Parameter};
 
 impl Authentication {
-    /// Nothing is attached yet.
+    /// Nothing is attached, and nothing need be obtained: the fields are the credential.
     pub fn new() -> Self {
-        let grant = Grant {
-            prepare: Vec::new(),
-            authorization: None,
-            token: Vec::new(),
-            refresh: Vec::new(),
-            revocation: Vec::new(),
-            lifetime_seconds: None,
-        };
-        Self { derived: Vec::new(), grant, placements: Vec::new() }
+        Self { derived: Vec::new(), grant: Grant::default(), placements: Vec::new() }
     }
 
     /// Attaches this to every request.
@@ -35,6 +27,20 @@ impl Authentication {
 impl Default for Authentication {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the type is generated, and its neighbours have no default")]
+impl Default for Grant {
+    fn default() -> Self {
+        Self {
+            prepare: Vec::new(),
+            authorization: None,
+            token: Vec::new(),
+            refresh: Vec::new(),
+            revocation: Vec::new(),
+            lifetime_seconds: None,
+        }
     }
 }
 
@@ -60,6 +66,11 @@ impl Placement {
     /// A cookie.
     pub fn cookie(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self::Cookie(parameter(name, value))
+    }
+
+    /// What the host puts before the path of every request: `/bot{bot-token}`.
+    pub fn path_prefix(template: impl Into<String>) -> Self {
+        Self::PathPrefix(template.into())
     }
 
     /// A form field, or a JSON Pointer into a JSON body.

@@ -48,14 +48,3 @@ impl Failure {
         Self { message: message.into(), ..self }
     }
 }
-
-impl PartialEq for Failure {
-    fn eq(&self, other: &Self) -> bool {
-        let same_kind = match (&self.kind, &other.kind) {
-            (FailureKind::Misconfigured(left), FailureKind::Misconfigured(right)) => left == right,
-            (FailureKind::RateLimited(left), FailureKind::RateLimited(right)) => left == right,
-            (left, right) => std::mem::discriminant(left) == std::mem::discriminant(right),
-        };
-        same_kind && self.message == other.message
-    }
-}

@@ -33,6 +33,8 @@
 //!
 //! `cargo test` runs the connector natively against a [`testing::Script`]; `turnbuckle connector build` makes the component.
 
+#![warn(missing_docs)]
+
 mod authentication;
 mod descriptor;
 mod export;
@@ -68,6 +70,7 @@ pub mod bindings {
         pub_export_macro: true,
         export_macro_name: "export_connector",
         default_bindings_module: "turnbuckle_sdk::bindings",
+        additional_derives: [PartialEq, Eq],
     });
 }
 

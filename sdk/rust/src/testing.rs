@@ -1,4 +1,23 @@
 //! A scripted host, so that `cargo test` runs a connector natively, without WebAssembly and without a network.
+//!
+//! ```
+//! use turnbuckle_sdk::http::{Error, get};
+//! use turnbuckle_sdk::json::json;
+//! use turnbuckle_sdk::testing::Script;
+//!
+//! let script = Script::new()
+//!     .expect(get("https://api.example.com/me"))
+//!     .reply(200, json!({"name": "Ada"}))
+//!     .expect(get("https://api.example.com/parts").header("accept", "text/plain"))
+//!     .fail(Error::Unreachable("no connection".into()));
+//! let (name, sent) = script.run(|| {
+//!     let me = get("https://api.example.com/me").send().unwrap();
+//!     get("https://api.example.com/parts").header("Accept", "text/plain").send().unwrap_err();
+//!     me.text_at("/name")
+//! });
+//! assert_eq!(name.as_deref(), Some("Ada"));
+//! assert_eq!(sent.len(), 2);
+//! ```
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,15 +33,29 @@ thread_local! {
 
 #[derive(Debug, Default)]
 struct Running {
-    expected: VecDeque<(String, String, Result<Response, Error>)>,
-    seen: Vec<Request>,
+    steps: VecDeque<Step>,
+    sent: Vec<Request>,
+}
+
+#[derive(Debug)]
+struct Step {
+    expected: Request,
+    answer: Result<Response, Error>,
 }
 
 /// Requests that are expected, in order, and how each is answered.
 #[derive(Debug, Default)]
 #[must_use = "a script does nothing until it runs something"]
 pub struct Script {
-    expected: VecDeque<(String, String, Result<Response, Error>)>,
+    steps: VecDeque<Step>,
+}
+
+/// A request that is expected and has no answer yet.
+#[derive(Debug)]
+#[must_use = "say how the request is answered"]
+pub struct Expectation {
+    script: Script,
+    expected: Request,
 }
 
 impl Script {
@@ -31,16 +64,9 @@ impl Script {
         Self::default()
     }
 
-    /// Expects a request and answers it.
-    pub fn on(mut self, method: &str, url: &str, answer: Response) -> Self {
-        self.expected.push_back((method.to_owned(), url.to_owned(), Ok(answer)));
-        self
-    }
-
-    /// Expects a request that gets no answer.
-    pub fn fail(mut self, method: &str, url: &str, error: Error) -> Self {
-        self.expected.push_back((method.to_owned(), url.to_owned(), Err(error)));
-        self
+    /// Expects this request next: this method and URL, at least these headers, and this body where there is one.
+    pub fn expect(self, request: Request) -> Expectation {
+        Expectation { script: self, expected: request }
     }
 
     /// Runs something that sends exactly these requests, and gives its answer and the requests as they were sent.
@@ -48,13 +74,35 @@ impl Script {
     /// # Panics
     /// Where it sends anything else, or not everything.
     pub fn run<T>(self, run: impl FnOnce() -> T) -> (T, Vec<Request>) {
-        let running = Running { expected: self.expected, seen: Vec::new() };
-        RUNNING.with_borrow_mut(|slot| *slot = Some(running));
+        RUNNING.set(Some(Running { steps: self.steps, sent: Vec::new() }));
         let value = run();
         let running = RUNNING.take().expect("the script was put there above");
-        let left: Vec<_> = running.expected.iter().map(|(method, url, _)| format!("{method} {url}")).collect();
+        let left: Vec<_> = running.steps.iter().map(|step| line(&step.expected)).collect();
         assert!(left.is_empty(), "expected but never sent: {}", left.join(", "));
-        (value, running.seen)
+        (value, running.sent)
+    }
+}
+
+impl Expectation {
+    /// Answers with a JSON body.
+    #[expect(clippy::needless_pass_by_value, reason = "`json!(..)` reads best where it is the argument")]
+    pub fn reply(self, status: u16, body: Value) -> Script {
+        self.answer(json(status, &body))
+    }
+
+    /// Answers with this, made by [`json`] or [`text`].
+    pub fn answer(self, answer: Response) -> Script {
+        self.end(Ok(answer))
+    }
+
+    /// No answer comes.
+    pub fn fail(self, error: Error) -> Script {
+        self.end(Err(error))
+    }
+
+    fn end(mut self, answer: Result<Response, Error>) -> Script {
+        self.script.steps.push_back(Step { expected: self.expected, answer });
+        self.script
     }
 }
 
@@ -69,10 +117,10 @@ pub fn text(status: u16, body: &str) -> Response {
 }
 
 impl Response {
-    /// The same answer with one header more.
+    /// The same answer with one header more, for scripts.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 }
@@ -104,13 +152,77 @@ pub fn placements(authentication: &Authentication) -> Vec<String> {
         .collect()
 }
 
+/// What `send` does natively.
 pub(crate) fn answer(request: Request) -> Result<Response, Error> {
     RUNNING.with_borrow_mut(|running| {
-        let running = running.as_mut().expect("a request outside of Script::run");
-        let sent = format!("{} {}", request.method, request.url);
-        running.seen.push(request);
-        let (method, url, answer) = running.expected.pop_front().unwrap_or_else(|| panic!("{sent} was not expected"));
-        assert_eq!(sent, format!("{method} {url}"), "another request was expected");
+        let running = running.as_mut().unwrap_or_else(|| panic!("{} was sent outside of Script::run", line(&request)));
+        let Some(Step { expected, answer }) = running.steps.pop_front() else {
+            panic!("{} was not expected", line(&request));
+        };
+        assert_eq!(line(&request), line(&expected), "another request was expected");
+        for (name, value) in &expected.headers {
+            let sent = request.headers.iter().any(|(known, sent)| known.eq_ignore_ascii_case(name) && sent == value);
+            assert!(sent, "{} lacks the header {name}: {value}", line(&request));
+        }
+        if !expected.body.is_empty() {
+            let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+            assert_eq!(text(&request.body), text(&expected.body), "another body was expected of {}", line(&request));
+        }
+        running.sent.push(request);
         answer
     })
+}
+
+fn line(request: &Request) -> String {
+    format!("{} {}", request.method, request.url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{get, post};
+
+    const URL: &str = "https://a.example/";
+
+    fn one() -> Script {
+        Script::new().expect(get(URL)).reply(200, serde_json::json!({}))
+    }
+
+    #[test]
+    fn requests_are_recorded_as_they_were_sent() {
+        let (status, sent) = one().run(|| get(URL).header("x-a", "1").send().unwrap().status);
+        assert_eq!(status, 200);
+        assert_eq!(sent, [get(URL).header("x-a", "1")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected but never sent: GET https://a.example/")]
+    fn a_request_that_never_comes_fails_the_test() {
+        one().run(|| ());
+    }
+
+    #[test]
+    #[should_panic(expected = "POST https://a.example/ was not expected")]
+    fn a_request_too_many_fails_the_test() {
+        one().run(|| [get(URL).send().is_ok(), post(URL).send().is_ok()]);
+    }
+
+    #[test]
+    #[should_panic(expected = "another request was expected")]
+    fn another_request_fails_the_test() {
+        drop(one().run(|| post(URL).send()));
+    }
+
+    #[test]
+    #[should_panic(expected = "GET https://a.example/ lacks the header accept: text/plain")]
+    fn a_header_that_is_missing_fails_the_test() {
+        let script = Script::new().expect(get(URL).header("accept", "text/plain")).reply(200, serde_json::json!({}));
+        drop(script.run(|| get(URL).send()));
+    }
+
+    #[test]
+    #[should_panic(expected = "GET https://a.example/ was sent outside of Script::run")]
+    fn a_request_without_a_script_fails_the_test() {
+        drop(get(URL).send());
+    }
 }

@@ -16,8 +16,13 @@ pub(super) fn send(request: &Request) -> Result<Response, Error> {
     let (authority, path) = rest.split_at(end);
     let path = path.split('#').next().unwrap_or_default();
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let headers: Vec<_> =
+    let mut headers: Vec<_> =
         request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    let has_length = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if !request.body.is_empty() && !has_length {
+        // Many a service refuses a body of unknown length.
+        headers.push(("content-length".to_owned(), request.body.len().to_string().into_bytes()));
+    }
     let fields =
         Fields::from_list(&headers).map_err(|_refused| Error::Denied("a header that only the host sets".into()))?;
     let outgoing = OutgoingRequest::new(fields);
@@ -83,27 +88,54 @@ fn method(name: &str) -> Method {
     }
 }
 
+/// What a host may answer instead of a response, in words for the person who made the connection. The rule that denied a
+/// request is the host's to tell.
 fn error(code: &ErrorCode) -> Error {
+    let denied = |words: &str| Error::Denied(words.to_owned());
+    let unreachable = |words: &str| Error::Unreachable(words.to_owned());
+    let timed_out = |words: &str| Error::TimedOut(words.to_owned());
+    let broken = |words: &str| Error::Broken(words.to_owned());
     match code {
-        ErrorCode::HttpRequestDenied => Error::Denied("it may not go there, or not so".into()),
-        ErrorCode::DestinationIpProhibited => Error::Denied("the address is not open to connectors".into()),
-        ErrorCode::HttpRequestMethodInvalid => Error::Denied("the method is not allowed".into()),
-        ErrorCode::HttpRequestUriInvalid => Error::Denied("the URL is not allowed".into()),
-        ErrorCode::DnsError(payload) => {
-            Error::Unreachable(payload.rcode.clone().unwrap_or_else(|| "its name has no address".into()))
+        ErrorCode::HttpRequestDenied => denied("it may not go there, or not in this way"),
+        ErrorCode::DestinationIpProhibited => denied("the address is not open to connectors"),
+        ErrorCode::HttpRequestMethodInvalid => denied("the method is not allowed"),
+        ErrorCode::HttpRequestUriInvalid => denied("the URL is not allowed"),
+        ErrorCode::DnsError(payload) => match &payload.rcode {
+            Some(words) => unreachable(words),
+            None => unreachable("its name has no address"),
+        },
+        ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable
+        | ErrorCode::ConnectionRefused
+        | ErrorCode::ConnectionLimitReached => unreachable("no connection"),
+        ErrorCode::ConnectionTerminated => unreachable("the connection broke off"),
+        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
+            unreachable("no trusted connection")
         }
-        ErrorCode::DnsTimeout => Error::Unreachable("its name was not resolved in time".into()),
-        ErrorCode::ConnectionRefused | ErrorCode::DestinationNotFound | ErrorCode::DestinationUnavailable => {
-            Error::Unreachable("no connection".into())
+        ErrorCode::DnsTimeout => timed_out("its name was not resolved in time"),
+        ErrorCode::ConnectionTimeout => timed_out("no connection in time"),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            timed_out("no answer in time")
         }
-        ErrorCode::ConnectionTimeout => Error::Unreachable("no connection in time".into()),
-        ErrorCode::HttpResponseTimeout | ErrorCode::ConnectionReadTimeout => {
-            Error::Unreachable("no answer in time".into())
-        }
-        ErrorCode::TlsCertificateError | ErrorCode::TlsProtocolError => {
-            Error::Unreachable("its certificate is not trusted".into())
-        }
-        ErrorCode::InternalError(Some(words)) => Error::Broken(words.clone()),
-        other => Error::Broken(format!("{other:?}")),
+        ErrorCode::HttpRequestLengthRequired
+        | ErrorCode::HttpRequestBodySize(_)
+        | ErrorCode::HttpRequestUriTooLong
+        | ErrorCode::HttpRequestHeaderSectionSize(_)
+        | ErrorCode::HttpRequestHeaderSize(_)
+        | ErrorCode::HttpRequestTrailerSectionSize(_)
+        | ErrorCode::HttpRequestTrailerSize(_) => broken("it is larger than allowed"),
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_) => broken("the answer is larger than allowed"),
+        ErrorCode::HttpResponseIncomplete
+        | ErrorCode::HttpResponseTransferCoding(_)
+        | ErrorCode::HttpResponseContentCoding(_)
+        | ErrorCode::HttpUpgradeFailed
+        | ErrorCode::HttpProtocolError => broken("the answer is not HTTP or broke off"),
+        ErrorCode::LoopDetected | ErrorCode::ConfigurationError => broken("the host is set up wrongly"),
+        ErrorCode::InternalError(words) => broken(words.as_deref().unwrap_or("the host does not say why")),
     }
 }
