@@ -47,8 +47,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         Verb::History(history) => {
             let PageOf { cursor, limit } = history.page;
             let call = client.get(&["connections", &history.key, "history"]);
-            let document: Document<Page<Change>> =
-                call.query("cursor", cursor).query("limit", limit).answer().await?;
+            let document: Document<Page<Change>> = call.query("cursor", cursor).query("limit", limit).answer().await?;
             output.document(&document, show::history)?;
             more(output, document.view.next.as_deref());
             Ok(())
@@ -111,11 +110,7 @@ fn takes_no_input(fields: &Fields) -> bool {
     !fields.secret.iter().any(SecretArgument::is_standard_input)
 }
 
-fn ask(
-    descriptor: &Descriptor,
-    protocol: Option<&str>,
-    secrets: &mut BTreeMap<String, Secret>,
-) -> Result<(), Error> {
+fn ask(descriptor: &Descriptor, protocol: Option<&str>, secrets: &mut BTreeMap<String, Secret>) -> Result<(), Error> {
     let protocol = match (protocol, descriptor.protocols.as_slice()) {
         (Some(name), _) => descriptor.protocol(name),
         (None, [only]) => Some(only),

@@ -51,7 +51,8 @@ async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> 
 
 async fn switch(name: &str, what: &str, on: bool, session: &Session) -> Result<(), Error> {
     let client = session.client().await?;
-    let document: Document<ConnectorView> = client.patch(&["connectors", name]).json(&json!({what: on})).answer().await?;
+    let document: Document<ConnectorView> =
+        client.patch(&["connectors", name]).json(&json!({what: on})).answer().await?;
     if session.output.is_json() {
         return session.output.json(&document.json);
     }

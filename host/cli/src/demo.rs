@@ -9,7 +9,8 @@ mod story;
 use serde_json::{Value, json};
 use turnbuckle::config::Config;
 use turnbuckle::{
-    ConnectionView, ConnectorView, Error as HostError, FailureKind, Flow, FlowRow, Host, Outcome, Progress, Secret, Status,
+    ConnectionView, ConnectorView, Error as HostError, FailureKind, Flow, FlowRow, Host, Outcome, Progress, Secret,
+    Status,
 };
 use turnbuckle_server::Access;
 
@@ -47,7 +48,12 @@ pub(crate) async fn run(session: &Session) -> Result<(), Error> {
     drop(tour);
     let closed = match walked {
         Ok(()) => {
-            let gone = async { folder.close().map(|()| vec!["the data directory is gone, the service has ended".into()]).map_err(Error::from) };
+            let gone = async {
+                folder
+                    .close()
+                    .map(|()| vec!["the data directory is gone, the service has ended".into()])
+                    .map_err(Error::from)
+            };
             story.step(Chapter { name: "clean-up", title: "Leave nothing behind", command: "demo" }, gone).await
         }
         Err(error) => Err(error),
@@ -73,9 +79,7 @@ struct Tour {
 impl Tour {
     async fn walk(&self, story: &mut Story, data: &std::path::Path) -> Result<(), Error> {
         let chapter = |name, title, command| Chapter { name, title, command };
-        story
-            .step(chapter("install", "Install a connector", "connector install http.wasm"), self.install())
-            .await?;
+        story.step(chapter("install", "Install a connector", "connector install http.wasm"), self.install()).await?;
         story.step(chapter("describe", "Ask what it can do", "connector show http"), self.describe()).await?;
         story
             .step(
@@ -144,10 +148,9 @@ impl Tour {
             )
             .await?;
         story
-            .step(
-                chapter("secret-kept", "Look for the token in everything that was written", "doctor"),
-                async { scan::nowhere(data, self.token.expose().as_bytes()) },
-            )
+            .step(chapter("secret-kept", "Look for the token in everything that was written", "doctor"), async {
+                scan::nowhere(data, self.token.expose().as_bytes())
+            })
             .await
     }
 
@@ -228,7 +231,9 @@ impl Tour {
     async fn delete_refused(&self) -> Result<Vec<String>, Error> {
         match self.client.delete(&["connections", CONNECTION]).done().await {
             Ok(()) => Err(Error::Unexpected(anyhow::anyhow!("it was deleted although a flow uses it"))),
-            Err(Error::Problem(problem)) if names_the_flow(&problem) => Ok(vec![format!("refused: {}", problem.detail)]),
+            Err(Error::Problem(problem)) if names_the_flow(&problem) => {
+                Ok(vec![format!("refused: {}", problem.detail)])
+            }
             Err(other) => Err(other),
         }
     }

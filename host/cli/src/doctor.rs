@@ -150,7 +150,8 @@ async fn host(session: &Session) -> Vec<Finding> {
                 "store",
                 format!("opens: {} connectors, {} connections", report.connectors, report.connections),
             ));
-            findings.push(Finding::ok("master key", format!("{} from {}", report.master_key, report.master_key_source)));
+            findings
+                .push(Finding::ok("master key", format!("{} from {}", report.master_key, report.master_key_source)));
             findings.push(if report.pooling {
                 Finding::ok("memory", "instances of connectors come from a pool")
             } else {
@@ -162,7 +163,11 @@ async fn host(session: &Session) -> Vec<Finding> {
             });
             let open = report.egress_allow;
             findings.push(match open.iter().find(|entry| entry.ends_with("/0")) {
-                Some(all) => Finding::warn("egress", format!("{all} opens every address"), "open only what is needed in egress.allow"),
+                Some(all) => Finding::warn(
+                    "egress",
+                    format!("{all} opens every address"),
+                    "open only what is needed in egress.allow",
+                ),
                 None if open.is_empty() => Finding::ok("egress", "public addresses only"),
                 None => Finding::ok("egress", format!("public addresses, and {}", open.join(", "))),
             });
@@ -181,7 +186,11 @@ async fn client(session: &Session, findings: &mut Vec<Finding>) -> Result<Option
         return Client::remote(server.url, server.token).map(Some);
     }
     findings.push(if place.data.join("server.json").exists() {
-        Finding::warn("server", "none runs; one was killed and left server.json behind", "nothing: the next start replaces it")
+        Finding::warn(
+            "server",
+            "none runs; one was killed and left server.json behind",
+            "nothing: the next start replaces it",
+        )
     } else {
         Finding::ok("server", "none runs; commands work on the directory themselves")
     });

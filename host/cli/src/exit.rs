@@ -157,7 +157,13 @@ impl Problem {
             Host::Stale { .. } => 412,
             Host::InUse { .. } | Host::Refused { .. } => 409,
             Host::Forbidden { .. } => 403,
-            Host::Upstream { denied, .. } => if *denied { 403 } else { 502 },
+            Host::Upstream { denied, .. } => {
+                if *denied {
+                    403
+                } else {
+                    502
+                }
+            }
             Host::Data { rule: "config-unreadable", .. } => 422,
             Host::Data { .. } | Host::Internal { .. } => 500,
             // The enum may grow; what is new to this command is unexpected.
@@ -215,9 +221,8 @@ impl Problem {
         if hints.is_empty() {
             match self.status {
                 401 => hints.push("give the token of that server with --token or TURNBUCKLE_TOKEN".into()),
-                _ if self.users.iter().any(|user| user.kind == "flow") => hints.push(
-                    "take it out of these flows first: `turnbuckle flow remove FLOW --connection NAME`".into(),
-                ),
+                _ if self.users.iter().any(|user| user.kind == "flow") => hints
+                    .push("take it out of these flows first: `turnbuckle flow remove FLOW --connection NAME`".into()),
                 _ if self.users.iter().any(|user| user.kind == "connection") => {
                     hints.push("delete these connections first, or move them: `turnbuckle connector upgrade`".into());
                 }

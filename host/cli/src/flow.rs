@@ -94,7 +94,8 @@ mod tests {
     use crate::args::{Arguments, Command};
 
     fn put_of(words: &[&str]) -> Value {
-        let arguments = Arguments::try_parse_from(["turnbuckle", "flow", "put", "nightly"].iter().chain(words)).unwrap();
+        let arguments =
+            Arguments::try_parse_from(["turnbuckle", "flow", "put", "nightly"].iter().chain(words)).unwrap();
         match arguments.command {
             Command::Flow(Verb::Put(flow)) => body(&flow),
             other => panic!("{other:?}"),

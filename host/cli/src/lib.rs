@@ -2,6 +2,7 @@
 
 mod args;
 pub mod build;
+mod building;
 mod client;
 mod connection;
 mod connector;

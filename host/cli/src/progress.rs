@@ -27,7 +27,12 @@ impl Work {
 
     /// Work on so many bytes.
     pub(crate) fn on_bytes(output: Output, what: &str, bytes: u64) -> Self {
-        Self::with(output, ProgressBar::new(bytes), "{spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes}", what)
+        Self::with(
+            output,
+            ProgressBar::new(bytes),
+            "{spinner:.cyan} {msg} {bar:24.cyan/dim} {bytes}/{total_bytes}",
+            what,
+        )
     }
 
     fn with(output: Output, bar: ProgressBar, template: &str, what: &str) -> Self {

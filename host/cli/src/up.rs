@@ -9,6 +9,7 @@ use turnbuckle_server::{ListenOptions, ServeError, Server};
 
 use crate::Session;
 use crate::args::Listen;
+use crate::building::built;
 use crate::client::{Client, client_of};
 use crate::connector::{Component, install_all};
 use crate::exit::Error;
@@ -24,7 +25,7 @@ pub(crate) async fn up(listen: &Listen, session: &Session) -> Result<(), Error> 
     // Whatever is wrong with the configuration is said before minutes go by.
     session.place.configuration()?;
     let components = match bundled() {
-        Some(folder) => build(&[folder], None, output).await?,
+        Some(folder) => built(&[folder], None, output).await?,
         None => {
             output.warn("the sources of the bundled connectors are not on this machine; none is installed");
             Vec::new()
@@ -44,7 +45,10 @@ pub(crate) async fn serve(listen: &Listen, session: &Session) -> Result<(), Erro
     if let Some(server) = session.place.server().await? {
         return Err(Error::Refused {
             message: format!("{} is served already, at {}", session.place.data.display(), server.url),
-            hint: Some(format!("use that server, end the process {}, or name another directory with --data", server.pid)),
+            hint: Some(format!(
+                "use that server, end the process {}, or name another directory with --data",
+                server.pid
+            )),
         });
     }
     listen_on(session.place.open().await?, listen, session).await
@@ -94,7 +98,9 @@ fn refused(error: ServeError) -> Error {
     match error {
         ServeError::PortInUse { .. } => Error::Refused {
             message: error.to_string(),
-            hint: Some("choose another address with --listen, or `listen` in turnbuckle.toml; port 0 takes a free one".into()),
+            hint: Some(
+                "choose another address with --listen, or `listen` in turnbuckle.toml; port 0 takes a free one".into(),
+            ),
         },
         ServeError::Address { .. } => Error::input_hint(error.to_string(), "choose another address with --listen"),
         other => Error::Unexpected(other.into()),
@@ -161,13 +167,16 @@ pub(crate) async fn bundled_component(name: &str, output: Output) -> Result<Comp
             hint: Some("run this in a clone of Turnbuckle".into()),
         });
     };
-    let built = build(&[folder.join(name)], None, output).await?;
-    built.into_iter().next().ok_or_else(|| Error::Unexpected(anyhow::anyhow!("building `{name}` gave no component")))
+    let components = built(&[folder.join(name)], None, output).await?;
+    components
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::Unexpected(anyhow::anyhow!("building `{name}` gave no component")))
 }
 
 /// `turnbuckle connector build`
 pub(crate) async fn build_command(paths: &[PathBuf], out: Option<&Path>, output: Output) -> Result<(), Error> {
-    let built = build(paths, out, output).await?;
+    let built = built(paths, out, output).await?;
     if output.is_json() {
         let documents = built.iter().map(|each| json!({"path": each.path, "size": each.size}));
         return output.json(&documents.collect::<Vec<_>>());
@@ -176,8 +185,4 @@ pub(crate) async fn build_command(paths: &[PathBuf], out: Option<&Path>, output:
     output.data(&lines.join("\n"))?;
     output.hint("install with `turnbuckle connector install FILE`");
     Ok(())
-}
-
-async fn build(_paths: &[PathBuf], _out: Option<&Path>, _output: Output) -> Result<Vec<Component>, Error> {
-    Err(Error::Unexpected(anyhow::anyhow!("no build road yet")))
 }

@@ -64,10 +64,7 @@ pub(crate) async fn restore(restore: &Restore, session: &Session) -> Result<(), 
 fn put_back(restore: &Restore, data: &Path) -> Result<(), Error> {
     let readable = fs::metadata(&restore.file).is_ok_and(|file| file.is_file());
     if !readable {
-        return Err(Error::NotFound {
-            message: format!("there is no backup {}", restore.file.display()),
-            hint: None,
-        });
+        return Err(Error::NotFound { message: format!("there is no backup {}", restore.file.display()), hint: None });
     }
     let filled = match fs::read_dir(data) {
         Ok(mut entries) => entries.next().is_some(),

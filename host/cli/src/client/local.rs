@@ -40,7 +40,8 @@ impl Place {
             None => None,
         };
         // A variable that is not text can't be one of ours.
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Config::load(file, variables)?)
     }
 

@@ -68,7 +68,8 @@ impl Wire {
             }
         };
         if self.base.scheme() == "https" {
-            let config = rustls::ClientConfig::with_platform_verifier().map_err(|error| self.unreachable(error.into()))?;
+            let config =
+                rustls::ClientConfig::with_platform_verifier().map_err(|error| self.unreachable(error.into()))?;
             let name = rustls::pki_types::ServerName::try_from(address.0.to_owned())
                 .map_err(|error| self.unreachable(error.into()))?;
             let stream = tokio_rustls::TlsConnector::from(Arc::new(config))

@@ -62,7 +62,8 @@ fn target(words: &[String], with_body: bool) -> Result<(Method, String), Error> 
         [path] => Ok((if with_body { Method::POST } else { Method::GET }, path.clone())),
         [method, path] => {
             let method = method.to_uppercase().parse();
-            let method = method.map_err(|_not_a_token| Error::input(format!("`{}` is not an HTTP method", words[0])))?;
+            let method =
+                method.map_err(|_not_a_token| Error::input(format!("`{}` is not an HTTP method", words[0])))?;
             Ok((method, path.clone()))
         }
         _ => Err(Error::input("write PATH, or METHOD PATH")),

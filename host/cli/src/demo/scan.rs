@@ -42,7 +42,10 @@ mod tests {
         fs::create_dir(folder.path().join("deep")).unwrap();
         let file = folder.path().join("deep/file");
         fs::write(&file, "nothing here").unwrap();
-        assert_eq!(nowhere(folder.path(), b"hunter2").unwrap(), ["in none of 1 file (12 bytes), as text, base64 or hexadecimal"]);
+        assert_eq!(
+            nowhere(folder.path(), b"hunter2").unwrap(),
+            ["in none of 1 file (12 bytes), as text, base64 or hexadecimal"]
+        );
         for form in ["hunter2", "aHVudGVyMg==", "68756e74657232"] {
             fs::write(&file, format!("before {form} after")).unwrap();
             let error = nowhere(folder.path(), b"hunter2").unwrap_err();

@@ -59,7 +59,9 @@ async fn echo(State(token): State<Secret>, request: Request) -> Response {
 }
 
 fn knows(token: &Secret, headers: &HeaderMap) -> bool {
-    headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == format!("Bearer {}", token.expose()).as_bytes())
+    headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes() == format!("Bearer {}", token.expose()).as_bytes())
 }
 
 fn refused() -> Response {

@@ -92,7 +92,8 @@ pub(crate) fn flows(rows_of: &[FlowRow]) -> String {
     if rows_of.is_empty() {
         return "No flow uses it.".into();
     }
-    let mut rows = Rows::new(&["flow", "name", "version", "status", "owner", "used as", "step", "last tested", "progress"]);
+    let mut rows =
+        Rows::new(&["flow", "name", "version", "status", "owner", "used as", "step", "last tested", "progress"]);
     for row in rows_of {
         rows.row([
             cell(row.id.as_str()),
