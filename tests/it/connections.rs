@@ -128,13 +128,11 @@ fn a_name_belongs_to_one_connection_whatever_its_case() {
 }
 
 #[test]
-fn unknown_connectors_versions_and_protocols_are_told_by_field() {
+fn unknown_connectors_and_protocols_are_told_by_field() {
     let scene = Scene::http();
-    for (field, value) in
-        [("connector", json!("nowhere")), ("connector-version", json!("99.0.0")), ("protocol", json!("telepathy"))]
-    {
+    for (field, value) in [("connector", "nowhere"), ("protocol", "telepathy")] {
         let mut new = scene.bearer("Orders", TOKEN);
-        new[field] = value;
+        new[field] = json!(value);
         let problem = scene.api.post("/connections", &new).ended(422).json();
         assert_eq!(wrong_fields(&problem), [field], "{problem:#}");
     }
@@ -227,29 +225,6 @@ fn only_a_credential_that_passes_replaces_the_old_one() {
     assert_eq!(replaced["connection"]["id"], before["id"]);
     let history = scene.api.get("/connections/Orders/history").json();
     assert_eq!(history["items"][0]["kind"], "reconnected");
-}
-
-#[test]
-fn a_credential_of_another_account_takes_a_word() {
-    let scene = Scene::with(&["github"]);
-    scene.upstream.on("GET", "/api/v3/user", |arrived| match arrived.header("authorization") {
-        "Bearer ghp_of_ada" => Reply::json(200, &json!({"login": "ada", "id": 1})),
-        "Bearer ghp_of_bob" => Reply::json(200, &json!({"login": "bob", "id": 2})),
-        _ => Reply::status(401),
-    });
-    let new = json!({
-        "name": "Code", "connector": "github", "protocol": "token",
-        "settings": {"url": scene.upstream.origin()}, "secrets": {"token": "ghp_of_ada"},
-    });
-    let made = scene.api.post("/connections", &new).ended(201).json();
-    assert_eq!((&made["status"], &made["account"]["label"]), (&json!("active"), &json!("ada")), "{made:#}");
-
-    let mut other = json!({"secrets": {"token": "ghp_of_bob"}});
-    let refused = scene.api.post("/connections/Code/reconnect", &other).ended(200).json();
-    assert_eq!((&refused["replaced"], &refused["connection"]["account"]["label"]), (&json!(false), &json!("ada")));
-    other["accept-account"] = json!(true);
-    let taken = scene.api.post("/connections/Code/reconnect", &other).ended(200).json();
-    assert_eq!((&taken["replaced"], &taken["connection"]["account"]["label"]), (&json!(true), &json!("bob")));
 }
 
 #[test]

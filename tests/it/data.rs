@@ -86,8 +86,7 @@ fn a_port_that_is_taken_is_told_with_the_way_out() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ran = world.run(&["serve", "--listen", &address]);
-    assert_ne!(ran.code, 0);
-    let ran = ran.says(&address).says("hint:");
+    let ran = ran.ended(5).says(&address).says("hint:");
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
     assert!(!world.data().join("server.json").exists(), "no trace of a server that never was");
 }
@@ -106,10 +105,8 @@ fn a_command_beside_a_server_goes_through_it() {
 fn two_servers_do_not_share_a_data_directory() {
     let scene = Scene::http();
     scene.connected("Orders");
-    let second = scene.world.run(&["serve", "--listen", "127.0.0.1:0"]);
-    assert_ne!(second.code, 0);
-    let second = second.says("in use");
-    assert!(!second.err.contains("panicked"), "{}", second.err);
+    let second = scene.world.run(&["serve", "--listen", "127.0.0.1:0"]).ended(5);
+    second.says(&scene.server.url).says("hint:");
     assert_eq!(scene.api.get("/connections/Orders").ended(200).json()["name"], "Orders", "the first one lives on");
 }
 
@@ -142,12 +139,13 @@ fn what_was_acknowledged_survives_a_kill() {
 #[test]
 fn the_key_and_the_token_are_for_the_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let scene = Scene::http();
-    for name in ["master.key", "server.json"] {
-        let mode = fs::metadata(scene.world.data().join(name)).unwrap().permissions().mode() & 0o777;
+    let world = world();
+    let _server = world.serve();
+    for name in ["master.key", "server.json", STORE] {
+        let mode = fs::metadata(world.data().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}");
     }
-    assert_eq!(fs::metadata(scene.world.data()).unwrap().permissions().mode() & 0o077, 0, "the directory itself");
+    assert_eq!(fs::metadata(world.data()).unwrap().permissions().mode() & 0o077, 0, "the directory itself");
 }
 
 #[test]
@@ -159,9 +157,7 @@ fn a_backup_of_a_running_host_can_be_restored() {
     scene.connected("Invoices");
     let key = scene.world.data().join("master.key");
     let restored = World::new(BINARY);
-    fs::create_dir_all(restored.data()).unwrap();
-    fs::copy(&key, restored.data().join("master.key")).unwrap();
-    restored.run(&["restore", copy.to_str().unwrap()]).done();
+    restored.run(&["restore", copy.to_str().unwrap(), "--key", key.to_str().unwrap()]).done();
     let listed = restored.json(&["connection", "list"]);
     let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
     assert_eq!(names, [json!("Orders")]);

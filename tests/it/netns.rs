@@ -215,8 +215,9 @@ fn no_spelling_of_a_private_address_is_dialled() {
                         Err(fields) => assert_eq!(fields, ["url"], "{origin}"),
                         Ok((error, passed)) => {
                             assert!(!passed, "{origin} passed");
-                            let rule = error.contains("address rule") || error.contains("scheme rule");
-                            assert!(rule, "{origin}: {error}");
+                            // Some spellings are no host at all to the connector's own client.
+                            let refused = ["address rule", "scheme rule", "host is not one"];
+                            assert!(refused.iter().any(|words| error.contains(words)), "{origin}: {error}");
                         }
                     }
                     assert_eq!(canary.taken(), Vec::<SocketAddr>::new(), "{origin} was dialled");
@@ -229,7 +230,8 @@ fn no_spelling_of_a_private_address_is_dialled() {
                 ("https://[2606:4700::1]", "[2606:4700::1]:443"),
             ] {
                 let (error, passed) = meet(&host, origin).await.unwrap();
-                assert!(!passed && error.contains("no trusted connection"), "{origin}: {error}");
+                let refused = error.contains(" rule: ");
+                assert!(!passed && !refused, "{origin}: {error}");
                 assert!(canary.taken().contains(&address.parse().unwrap()), "{origin}");
             }
         });

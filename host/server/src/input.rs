@@ -41,7 +41,8 @@ pub(crate) fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> P
     let path = error.path().to_string();
     let field = if path == "." { "body".to_owned() } else { path };
     let words = error.inner().to_string();
-    let quoted = ["invalid type: ", "invalid value: ", "unknown variant "].iter().find(|start| words.starts_with(**start));
+    let quoted =
+        ["invalid type: ", "invalid value: ", "unknown variant "].iter().find(|start| words.starts_with(**start));
     let message = match (quoted, words.rfind("expected ")) {
         (Some(start), Some(expected)) => format!("{}: {}", start.trim_end_matches([':', ' ']), &words[expected..]),
         _ => words,

@@ -61,8 +61,7 @@ pub(super) async fn edit(
         let version = version.ok_or_else(|| Problem::input("If-Match", "is not an ETag of a connection"))?;
         object.entry("version").or_insert(version.into());
     }
-    let edit: EditConnection =
-        serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
+    let edit: EditConnection = serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
     Ok(tagged(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
 }
 
