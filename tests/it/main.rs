@@ -7,6 +7,7 @@ mod connections;
 mod data;
 mod embedded;
 mod flows;
+mod guests;
 mod netns;
 mod scene;
 mod secret_blind;
