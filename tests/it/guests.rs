@@ -172,10 +172,13 @@ fn a_plan_that_may_not_be_kept_is_refused_before_anything_is_stored() {
 
 #[test]
 fn a_version_that_asks_for_more_is_not_taken_without_a_word() {
-    let scene = Scene::with(&["narrow", "wide"]);
-    let versions: Vec<Value> =
-        ["narrow", "wide"].iter().map(|guest| scene.api.get(&format!("/connectors/{guest}")).json()).collect();
-    assert!(versions.iter().any(|shown| shown["versions"].as_array().is_some_and(|versions| !versions.is_empty())));
+    let scene = Scene::with(&["narrow"]);
+    let name = scene.api.get("/connectors").ended(200).json()[0]["name"].as_str().unwrap().to_owned();
+    let report = offer(&scene.api, components::read(BINARY, "wide")).ended(201).json();
+    assert_ne!(report["widened"], json!([]), "{report:#}");
+    assert_eq!(scene.api.get(&format!("/connectors/{name}")).json()["versions"].as_array().unwrap().len(), 2);
+    let shown = scene.api.post(&format!("/connectors/{name}/upgrade"), &json!({"dry-run": true})).ended(200).json();
+    assert_eq!(shown["connections"], json!([]), "{shown:#}");
 }
 
 #[test]
