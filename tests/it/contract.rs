@@ -31,4 +31,3 @@ fn everything_in_the_contract_is_documented() {
     });
     assert_eq!(violations, Vec::<String>::new(), "an author reads the contract, so each part of it says what it means");
 }
-

@@ -45,6 +45,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_as_it_is() {
     let (world, _upstream) = filled();
     let path = world.data().join(STORE);
     {
+        #[expect(clippy::disallowed_types, reason = "a newer program is played here")]
         let database = redb::Database::open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
         let schema = redb::TableDefinition::<&[u8], &[u8]>::new("schema");

@@ -2,13 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
 mod access;
+mod bundled;
 mod cli;
 mod connections;
+mod contract;
 mod data;
 mod embedded;
 mod flows;
 mod guests;
+mod input;
 mod netns;
+mod peers;
+mod readme;
 mod scene;
 mod secret_blind;
 mod send;

@@ -2,7 +2,6 @@
 //! or, where none runs, to the same router in this process. Whoever calls does not see which.
 
 mod local;
-#[expect(clippy::disallowed_types, reason = "the command dials the server that it was told to, and nothing else")]
 mod wire;
 
 use axum::body::Body;

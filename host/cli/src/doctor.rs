@@ -7,12 +7,12 @@ use std::path::Path;
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 use serde_json::json;
-use turnbuckle::HostReport;
+use turnbuckle::{ConnectorView, HostReport};
 
 use crate::Session;
 use crate::client::{Client, Place, client_of};
 use crate::exit::Error;
-use crate::show::{Rows, cell};
+use crate::show::{Rows, cell, count};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,6 +152,7 @@ async fn host(session: &Session) -> Vec<Finding> {
             ));
             findings
                 .push(Finding::ok("master key", format!("{} from {}", report.master_key, report.master_key_source)));
+            findings.push(connectors(&client).await);
             findings.push(if report.pooling {
                 Finding::ok("memory", "instances of connectors come from a pool")
             } else {
@@ -174,6 +175,29 @@ async fn host(session: &Session) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Each installed connector starts, and says of itself what it said when it was installed.
+async fn connectors(client: &Client) -> Finding {
+    const NAME: &str = "connectors";
+    let installed = match client.get(&["connectors"]).answer::<Vec<ConnectorView>>().await {
+        Ok(installed) => installed.view,
+        Err(error) => return Finding::error(NAME, &error),
+    };
+    let mut started = 0;
+    for connector in &installed {
+        for version in &connector.versions {
+            let name = format!("{}@{version}", connector.installed.reference.name);
+            if let Err(error) = client.post(&["connectors", &name, "verify"]).answer::<ConnectorView>().await {
+                return Finding::error(NAME, &error);
+            }
+            started += 1;
+        }
+    }
+    match started {
+        0 => Finding::ok(NAME, "none is installed yet"),
+        _ => Finding::ok(NAME, format!("{} installed; each starts in a fresh sandbox", count(started, "version"))),
+    }
 }
 
 async fn client(session: &Session, findings: &mut Vec<Finding>) -> Result<Option<Client>, Error> {

@@ -138,11 +138,11 @@ pub(crate) fn yes_no(yes: bool) -> &'static str {
 
 /// `passed in 12 ms`, `failed (unauthorized) in 12 ms: the token was rejected`.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
-    let took = verdict.milliseconds;
+    let took = took(verdict.microseconds);
     match &verdict.outcome {
-        Outcome::Passed if verdict.message.is_empty() => format!("passed in {took} ms"),
-        Outcome::Passed => format!("passed in {took} ms: {}", line(&verdict.message)),
-        Outcome::Failed(kind) => format!("failed ({}) in {took} ms: {}", failure(kind), line(&verdict.message)),
+        Outcome::Passed if verdict.message.is_empty() => format!("passed in {took}"),
+        Outcome::Passed => format!("passed in {took}: {}", line(&verdict.message)),
+        Outcome::Failed(kind) => format!("failed ({}) in {took}: {}", failure(kind), line(&verdict.message)),
     }
 }
 
@@ -159,6 +159,15 @@ pub(crate) fn failure(kind: &turnbuckle::FailureKind) -> &'static str {
         Kind::Budget => "budget",
         Kind::ConnectorFault => "connector-fault",
         Kind::Other => "other",
+    }
+}
+
+/// As exact as a person wants it: `0.4 ms`, `92 ms`, `1.5 s`.
+pub(crate) fn took(microseconds: u64) -> String {
+    match microseconds {
+        0..10_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
+        10_000..1_000_000 => format!("{} ms", (microseconds + 500) / 1_000),
+        _ => format!("{:.1} s", microseconds as f64 / 1e6),
     }
 }
 
@@ -184,6 +193,11 @@ mod tests {
         assert_eq!(plain("a\u{1b}[31mred\u{9b}2J\r\u{202e}b\nc"), "a�[31mred�2J��b\nc");
         assert_eq!(line("two\nlines"), "two lines");
         assert!(matches!(plain("Zürich ✓"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!([0, 437, 9_960, 92_400, 1_549_000].map(took), ["0.0 ms", "0.4 ms", "10.0 ms", "92 ms", "1.5 s"]);
     }
 
     #[test]

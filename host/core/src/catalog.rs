@@ -151,6 +151,22 @@ impl Catalog {
         self.runtime.compile(&bytes, &reference.digest).await.map_err(Error::from)
     }
 
+    /// Asks an installed connector again, in a fresh sandbox, and compares with what was judged at install.
+    pub(crate) async fn verify(&self, key: &ConnectorKey) -> Result<ConnectorView, Error> {
+        let view = self.view(key)?;
+        self.prepare(&view.installed.reference).await?;
+        let said = self.runtime.describe(&view.installed.reference.digest).await?.value;
+        if said != view.installed.descriptor {
+            let name = &view.installed.reference.name;
+            return Err(Error::Refused {
+                rule: "descriptor-changed",
+                message: format!("connector `{name}` describes itself otherwise than when it was installed"),
+                hint: Some(format!("remove `{name}` and install it again: what it says must not depend on anything")),
+            });
+        }
+        Ok(view)
+    }
+
     pub(crate) fn list(&self, filter: &ConnectorFilter) -> Result<Vec<ConnectorView>, Error> {
         let all = self.store.read(|reader| {
             let installed = reader.connectors()?;

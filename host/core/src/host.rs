@@ -90,6 +90,12 @@ impl Host {
         need(actor, Permission::ViewConnections)?;
         self.inner.catalog.view(&connector_key(name)?)
     }
+    /// Starts it in a fresh sandbox, compiled anew where that is needed, and checks that it still says of itself what it said
+    /// when it was installed.
+    pub async fn verify_connector(&self, actor: &Actor, name: &str) -> Result<ConnectorView, Error> {
+        need(actor, Permission::ManageConnectors)?;
+        self.inner.catalog.verify(&connector_key(name)?).await
+    }
     /// Lets new connections be made with it, or not.
     pub async fn enable_connector(&self, actor: &Actor, name: &str, enabled: bool) -> Result<ConnectorView, Error> {
         need(actor, Permission::ManageConnectors)?;

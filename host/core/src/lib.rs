@@ -1,4 +1,5 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
+#![cfg_attr(doc, allow(rustdoc::private_intra_doc_links, reason = "the map names modules that only its readers see"))]
 
 mod host;
 

@@ -77,6 +77,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(connectors::check))
         .routes(routes!(connectors::show, connectors::change, connectors::remove))
         .routes(routes!(connectors::upgrade))
+        .routes(routes!(connectors::verify))
         .routes(routes!(connectors::icon))
         .routes(routes!(connections::list, connections::create))
         .routes(routes!(connections::show, connections::edit, connections::delete))

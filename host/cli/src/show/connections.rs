@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 use turnbuckle::{Change, ChangeKind, ConnectionView, Exchange, FlowRow, Page, Reconnected, Visibility};
 
-use super::{Facts, Rows, cell, count, line, status, time, verdict};
+use super::{Facts, Rows, cell, count, line, status, time, took, verdict};
 use crate::show::flows::{flow_status, progress, used_as};
 
 pub(crate) fn list(page: &Page<ConnectionView>) -> String {
@@ -75,11 +75,11 @@ fn exchange(exchange: &Exchange) -> String {
     };
     let redacted = if exchange.redacted { ", a secret in it was taken out" } else { "" };
     format!(
-        "{} {origin}{}: {came}, {} in {} ms{redacted}",
+        "{} {origin}{}: {came}, {} in {}{redacted}",
         exchange.method,
         exchange.path,
         count(exchange.received, "byte"),
-        exchange.milliseconds
+        took(exchange.microseconds)
     )
 }
 
@@ -150,10 +150,10 @@ mod tests {
             "origins": ["https://api.github.com"], "enabled": true,
             "verdict": {
                 "outcome": "failed", "kind": "unauthorized", "message": "the token was rejected",
-                "hint": "make a new one", "at": "2026-05-04T03:02:01Z", "milliseconds": 92,
+                "hint": "make a new one", "at": "2026-05-04T03:02:01Z", "microseconds": 92_400,
                 "exchanges": [{
                     "method": "GET", "origin": "https://api.github.com", "path": "/user", "status": 401,
-                    "sent": 0, "received": 90, "milliseconds": 88
+                    "sent": 0, "received": 90, "microseconds": 870
                 }]
             },
             "account": {"id": "583231", "label": "octocat"}, "discovered": {}, "owner": "operator",
@@ -185,7 +185,7 @@ mod tests {
         Account        octocat (583231)
         Last test      failed (unauthorized) in 92 ms: the token was rejected
         Tested         2026-05-04 03:02:01 UTC
-        Requests       GET https://api.github.com/user: 401, 90 bytes in 88 ms
+        Requests       GET https://api.github.com/user: 401, 90 bytes in 0.9 ms
         Flows          1
         Seen by        everyone with the permission
         Owner          operator

@@ -31,13 +31,13 @@ pub(super) async fn probe(
     let began = Instant::now();
     let guest = guest(connection);
     let called = runtime.test(&connection.connector.digest, &guest, permit, call.clone()).await;
-    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let verdict = |outcome, message: String, hint, log: Option<String>| Verdict {
         outcome,
         message: shorten(&message, KEPT_MESSAGE),
         hint,
         at: now(),
-        milliseconds,
+        microseconds,
         exchanges: call.exchanges(),
         log: log.map(|log| last_words(&log)).filter(|log| !log.is_empty()),
     };

@@ -111,7 +111,7 @@ impl Call {
                 error: Some("the call ended before the answer came".to_owned()),
                 sent: 0,
                 received: 0,
-                milliseconds: 0,
+                microseconds: 0,
                 redacted: false,
             }),
             progress: Progress::default(),
@@ -155,13 +155,13 @@ impl Entry {
         let mut exchange = self.exchange();
         exchange.status = Some(status.as_u16());
         exchange.error = None;
-        exchange.milliseconds = milliseconds(after);
+        exchange.microseconds = microseconds(after);
     }
 
     pub(super) fn failed(&self, after: Duration, error: &EgressError) {
         let mut exchange = self.exchange();
         exchange.error = Some(error.to_string());
-        exchange.milliseconds = milliseconds(after);
+        exchange.microseconds = microseconds(after);
     }
 
     /// The head came, and its body then failed.
@@ -196,6 +196,6 @@ impl Progress {
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

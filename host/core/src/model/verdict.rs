@@ -94,8 +94,8 @@ pub struct Exchange {
     pub sent: u64,
     /// Bytes of body received.
     pub received: u64,
-    /// Milliseconds until the answer's head, or until it failed.
-    pub milliseconds: u64,
+    /// Microseconds until the answer's head, or until it failed.
+    pub microseconds: u64,
     /// Whether a secret came back and was taken out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redacted: bool,
@@ -128,8 +128,8 @@ pub struct Verdict {
     /// When the test ended.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// How long it took.
-    pub milliseconds: u64,
+    /// How long it took, from the call of the connector to its answer.
+    pub microseconds: u64,
     /// What was sent.
     pub exchanges: Vec<Exchange>,
     /// The connector's own last words, where it failed.

@@ -109,7 +109,7 @@ fn verdict(outcome: Outcome) -> Verdict {
         message: "said so".to_owned(),
         hint: None,
         at: Timestamp::UNIX_EPOCH,
-        milliseconds: 1,
+        microseconds: 1,
         exchanges: Vec::new(),
         log: None,
     }

@@ -87,6 +87,12 @@ pub(super) async fn upgrade(
     Ok(Json(host.upgrade_connector(&who, &name, upgrade).await?))
 }
 
+/// Starts a connector in a fresh sandbox and checks that it says of itself what it said when it was installed.
+#[utoipa::path(post, path = "/api/v1/connectors/{name}/verify", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Words), (status = 409, body = Words)))]
+pub(super) async fn verify(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<ConnectorView> {
+    Ok(Json(host.verify_connector(&who, &name).await?))
+}
+
 /// Removes a connector, or one version of it.
 #[utoipa::path(delete, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
 pub(super) async fn remove(

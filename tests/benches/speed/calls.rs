@@ -1,0 +1,141 @@
+//! Calls of a guest, and requests.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::Criterion;
+use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use turnbuckle::config::Config;
+use turnbuckle::{Actor, Body, Compiler, Host, NewConnection, Verdict};
+use turnbuckle_tests::components;
+use turnbuckle_tests::upstream::{Reply, Upstream};
+
+use crate::figures::{Figures, time};
+use crate::{BINARY, bare};
+
+pub(crate) const TOKEN: &str = "a-token-of-the-usual-length-0123456789abcd";
+const AT_ONCE: u64 = 16;
+
+pub(crate) fn root() -> Actor {
+    Actor::administrator("root")
+}
+
+/// A host whose connections may reach this origin.
+pub(crate) async fn open(data: &Path, origin: &str) -> Host {
+    let mut config = Config::default();
+    config.egress.allow = vec![origin.to_owned()];
+    Host::builder(data).config(config).compiler(Compiler::Worker(BINARY.into())).open().await.expect("the host opens")
+}
+
+/// A connection by bearer token.
+pub(crate) fn new(name: &str, origin: &str) -> NewConnection {
+    serde_json::from_value(json!({
+        "name": name, "connector": "http", "protocol": "bearer",
+        "settings": {"url": origin, "test-path": "/me"}, "secrets": {"token": TOKEN},
+    }))
+    .expect("a connection")
+}
+
+/// A service that answers like a small API.
+pub(crate) fn service() -> Upstream {
+    let upstream = Upstream::start();
+    upstream.on("GET", "/me", |_| {
+        Reply::json(200, &json!({"id": 583_231, "login": "ada", "name": "Ada", "plan": {"name": "pro", "seats": 12}}))
+    });
+    upstream
+}
+
+fn request() -> http::Request<Body> {
+    let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
+    http::Request::get("/me").body(body).expect("a request")
+}
+
+async fn send(host: &Host, actor: &Actor) -> usize {
+    let answer = host.send(actor, "Bench", request()).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.into_body().collect().await.expect("a whole answer").to_bytes().len()
+}
+
+async fn tested(host: &Host, actor: &Actor) -> Verdict {
+    let view = host.test_connection(actor, "Bench").await.expect("a verdict");
+    let verdict = view.verdict.expect("a verdict");
+    assert!(verdict.passed(), "{verdict:?}");
+    verdict
+}
+
+/// Does something so many times, several at once; how long all of them take.
+async fn at_once<F: Future<Output = usize>>(times: u64, each: impl Fn() -> F) -> Duration {
+    let began = Instant::now();
+    let all = futures_util::stream::iter(0..times).map(|_| each()).buffer_unordered(AT_ONCE as usize);
+    all.for_each(|length| {
+        assert_ne!(length, 0);
+        std::future::ready(())
+    })
+    .await;
+    began.elapsed()
+}
+
+pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mut Figures) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let upstream = service();
+    let url = format!("{}/me", upstream.origin());
+    let component = components::read(BINARY, "http");
+    let (host, actor) = (runtime.block_on(open(folder.path(), &upstream.origin())), root());
+    runtime.block_on(async {
+        host.install_connector(&actor, component.clone()).await.expect("it installs");
+        host.create_connection(&actor, new("Bench", &upstream.origin())).await.expect("it is made");
+    });
+    let (wasm, client) = (bare::Wasm::load(&component), bare::client());
+
+    let mut group = criterion.benchmark_group("describe");
+    group.bench_function("wasmtime", |bencher| bencher.to_async(runtime).iter(|| wasm.describe()));
+    group.bench_function("host", |bencher| {
+        bencher.to_async(runtime).iter(|| async { host.verify_connector(&actor, "http").await.expect("it describes") });
+    });
+    group.finish();
+
+    let mut group = criterion.benchmark_group("test");
+    group.bench_function("reqwest", |bencher| bencher.to_async(runtime).iter(|| bare::get(&client, &url, TOKEN)));
+    group.bench_function("host", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| {
+            let (host, actor) = (&host, &actor);
+            async move {
+                let mut took = Duration::ZERO;
+                for _ in 0..times {
+                    took += Duration::from_micros(tested(host, actor).await.microseconds);
+                }
+                took
+            }
+        });
+    });
+    group.bench_function("host-with-commit", |bencher| bencher.to_async(runtime).iter(|| tested(&host, &actor)));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("send");
+    group.bench_function("reqwest", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || bare::get(&client, &url, TOKEN)));
+    });
+    group.bench_function("host", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || send(&host, &actor)));
+    });
+    group.finish();
+
+    let pair =
+        |figures: &Figures, group, ours, floor| Some((figures.median(group, ours)?, figures.median(group, floor)?));
+    if let Some((ours, floor)) = pair(figures, "describe", "host", "wasmtime") {
+        figures.at_most("describe, fresh sandbox / wasmtime alone", ours, floor, 1.5, "≤ 1.5 ×");
+    }
+    if let Some((ours, floor)) = pair(figures, "test", "host", "reqwest") {
+        figures.at_most("test: guest call and its request / reqwest alone", ours, floor, 1.3, "≤ 1.3 ×");
+    }
+    if let Some((whole, ours)) = pair(figures, "test", "host-with-commit", "host") {
+        figures.shown("test: the verdict's commit, besides", time(whole - ours));
+    }
+    if let Some((ours, floor)) = pair(figures, "send", "host", "reqwest") {
+        figures.at_least("send, 16 at once / reqwest alone", ours, floor, 0.9, "≥ 0.9 ×");
+    }
+}
