@@ -3,6 +3,9 @@
 use turnbuckle_sdk::http::{self, Response};
 use turnbuckle_sdk::{Authentication, Connection, Connector, Descriptor, Failure, Field, Placement, Protocol, Report};
 
+/// GitHub asks for its own media type; its description of the API knows the plain one.
+const ACCEPT: &str = "application/vnd.github+json, application/json;q=0.9";
+
 /// The connector.
 #[derive(Debug)]
 pub struct GitHub;
@@ -35,7 +38,7 @@ impl Connector for GitHub {
 
     fn test(connection: &Connection) -> Result<Report, Failure> {
         let answer = http::get(format!("{}/user", api(connection.setting("url"))?))
-            .header("Accept", "application/vnd.github+json")
+            .header("Accept", ACCEPT)
             .header("X-GitHub-Api-Version", "2022-11-28")
             .header("User-Agent", concat!("turnbuckle-github/", env!("CARGO_PKG_VERSION")))
             .send()?;
@@ -100,8 +103,7 @@ mod tests {
     const USER: &str = "https://api.github.com/user";
 
     fn test(url: &str, sent_to: &str, answer: Response) -> Result<Report, Failure> {
-        let expected =
-            get(sent_to).header("Accept", "application/vnd.github+json").header("X-GitHub-Api-Version", "2022-11-28");
+        let expected = get(sent_to).header("Accept", ACCEPT).header("X-GitHub-Api-Version", "2022-11-28");
         Script::new().expect(expected).answer(answer).run(|| GitHub::test(&connection("token", &[("url", url)]))).0
     }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 pub use crates::CrateError;
+pub(crate) use road::looked;
 pub use road::{Road, RoadError};
 
 /// What to build, and where to put it.
@@ -33,6 +34,8 @@ pub struct Request {
 pub enum Event {
     /// How it will be compiled.
     Road(Road),
+    /// rustup is asked for the target.
+    Adding,
     /// Packages of the distribution are installed.
     Installing {
         /// Their names.

@@ -154,7 +154,7 @@ async fn reconnect(reconnect: Reconnect, client: &Client, output: Output) -> Res
     let Reconnected { replaced, verdict, .. } = &document.view;
     match passed(Some(verdict)) {
         Ok(()) if !replaced => Err(Error::Refused {
-            message: "the new credential works, but was not taken: it belongs to another account".into(),
+            message: verdict.message.clone(),
             hint: Some("take it all the same with --accept-account".into()),
         }),
         said => said,
@@ -164,6 +164,10 @@ async fn reconnect(reconnect: Reconnect, client: &Client, output: Output) -> Res
 /// Shows a connection that was just tested, and ends as the test did.
 fn tested(document: &Document<ConnectionView>, output: Output) -> Result<(), Error> {
     output.document(document, show::one)?;
+    if !document.view.enabled {
+        output.note("it is disabled, so it was not tested");
+        return Ok(());
+    }
     passed(document.view.verdict.as_ref())
 }
 

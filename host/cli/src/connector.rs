@@ -73,5 +73,17 @@ async fn upgrade(upgrade: Upgrade, session: &Session) -> Result<(), Error> {
     if dry_run && !session.output.is_json() {
         session.output.hint("nothing was changed; leave --dry-run out to do it");
     }
+    let stayed = document.view.connections.iter().filter(|row| !row.moved).count();
+    if !dry_run && stayed > 0 {
+        return Err(Error::Refused {
+            message: format!(
+                "{} stayed where it is: it needs attention first",
+                crate::show::count(stayed as u64, "connection")
+            ),
+            hint: Some(
+                "what is missing stands beside each; edit it on the version that it has, and upgrade again".into(),
+            ),
+        });
+    }
     Ok(())
 }

@@ -238,9 +238,11 @@ fn blamed(error: &Error) -> &'static str {
 fn build_road() -> Finding {
     match crate::connector::road() {
         Ok(detail) => Finding::ok("building connectors", detail),
-        Err(detail) => {
-            Finding::warn("building connectors", detail, "only needed to build connectors: https://rustup.rs")
-        }
+        Err(hint) => Finding::warn(
+            "building connectors",
+            "this machine can't compile for wasm32-wasip2 yet; only needed to build connectors",
+            hint,
+        ),
     }
 }
 

@@ -113,17 +113,36 @@ fn said(session: &Session, url: &str, how: &str) -> Result<(), Error> {
         return session.output.json(&json!({"url": url, "data": data, "openapi": format!("{url}/api/openapi.json")}));
     }
     let at = match session.global.data {
-        Some(_) => format!(" --data {data}"),
+        Some(_) => format!(" --data {}", quoted(&data)),
         None => String::new(),
     };
+    let program = program();
     session.output.data(&format!(
         "\nTurnbuckle {how} at {url}\n\n  Data directory  {data}\n  API             {url}/api/openapi.json\n\n\
          Try in another terminal:\n  \
-         turnbuckle{at} connector list\n  \
-         turnbuckle{at} connector show http\n  \
-         turnbuckle{at} connection create --connector http --name \"My API\" --protocol none --set url=https://api.github.com\n  \
-         turnbuckle{at} connection send \"My API\" /zen\n\nCtrl-C ends it.\n"
+         {program}{at} connector list\n  \
+         {program}{at} connector show http\n  \
+         {program}{at} connection create --connector http --name \"My API\" --protocol none --set url=https://api.github.com\n  \
+         {program}{at} connection send \"My API\" /zen\n\nCtrl-C ends it.\n"
     ))
+}
+
+/// What a person types to run this program: its name where the shell finds it, else its path.
+fn program() -> String {
+    let name = "turnbuckle";
+    let Ok(own) = std::env::current_exe() else { return name.into() };
+    let path = crate::variable("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    match found {
+        Some(_) => name.into(),
+        None => quoted(&own.display().to_string()),
+    }
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 async fn asked_to_end() {

@@ -14,6 +14,8 @@ use crate::show::upkeep as show;
 
 /// The store, as the host names it.
 const STORE: &str = "turnbuckle.redb";
+/// What the operator set.
+const CONFIGURATION: &str = "turnbuckle.toml";
 /// The master key that the host makes for itself.
 const KEY: &str = "master.key";
 
@@ -25,7 +27,7 @@ pub(crate) async fn backup(file: &Path, session: &Session) -> Result<(), Error> 
     if session.output.is_json() {
         session.output.json(&json!({"path": to.display().to_string()}))?;
     } else {
-        session.output.done(&format!("The store is copied to {}.", to.display()))?;
+        session.output.done(&format!("Store and connectors are copied to {}.", to.display()))?;
     }
     session.output.hint("keep the master key apart from it: without the key its secrets can't be read");
     Ok(())
@@ -85,7 +87,12 @@ fn put_back(restore: &Restore, data: &Path) -> Result<(), Error> {
     fs::copy(&restore.file, &partial)?;
     fs::File::open(&partial)?.sync_all()?;
     fs::rename(&partial, data.join(STORE))?;
-    let key = restore.key.clone().or_else(|| kept.map(|kept| kept.join(KEY)).filter(|key| key.is_file()));
+    let old = |name| kept.as_ref().map(|kept| kept.join(name)).filter(|file| file.is_file());
+    // What the operator set stays set.
+    if let Some(configuration) = old(CONFIGURATION) {
+        fs::copy(configuration, data.join(CONFIGURATION))?;
+    }
+    let key = restore.key.clone().or_else(|| old(KEY));
     if let Some(key) = key {
         copy_key(&key, &data.join(KEY))?;
     }
@@ -140,6 +147,7 @@ mod tests {
         fs::create_dir(&data).unwrap();
         fs::write(data.join(STORE), "old").unwrap();
         fs::write(data.join(KEY), "key").unwrap();
+        fs::write(data.join(CONFIGURATION), "hosts = []").unwrap();
 
         let refused = put_back(&restore_of(backup.clone(), false), &data).unwrap_err();
         assert_eq!(refused.exit().code(), 5);
@@ -148,6 +156,7 @@ mod tests {
         put_back(&restore_of(backup, true), &data).unwrap();
         assert_eq!(fs::read_to_string(data.join(STORE)).unwrap(), "new");
         assert_eq!(fs::read_to_string(data.join(KEY)).unwrap(), "key");
+        assert_eq!(fs::read_to_string(data.join(CONFIGURATION)).unwrap(), "hosts = []");
         assert_eq!(fs::read_to_string(folder.path().join("data.bak").join(STORE)).unwrap(), "old");
     }
 

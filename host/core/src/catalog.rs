@@ -10,6 +10,7 @@ use bytes::Bytes;
 use semver::Version;
 
 use crate::model::actor::Actor;
+use crate::model::connection::Visibility;
 use crate::model::connector::{ConnectorRef, Installed, Surface};
 use crate::model::descriptor::Descriptor;
 use crate::model::error::{Error, FieldProblem, User};
@@ -43,7 +44,37 @@ impl Catalog {
         Self { store, runtime, components, outside }
     }
 
+    /// Puts components where they belong that a backup brought along.
+    pub(crate) async fn unpack(&self) -> Result<(), Error> {
+        for digest in self.store.read(|reader| reader.components())? {
+            let Some(component) = self.store.read(|reader| reader.component(&digest))? else { continue };
+            let named = digest.parse::<Digest>().map_err(|error| Error::field("component", error.to_string()))?;
+            let path = self.component_path(&named);
+            tokio::task::spawn_blocking(move || keep(&path, &component))
+                .await
+                .map_err(|error| Error::internal("keeping the component")(Box::new(error)))??;
+            self.store.write(move |writer| writer.forget_component(&digest).map_err(Error::from)).await?;
+        }
+        Ok(())
+    }
+
+    /// The components of everything that is installed, for a backup.
+    pub(crate) fn components(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        let installed = self.store.read(|reader| reader.connectors())?;
+        let digests: std::collections::BTreeSet<_> = installed.into_iter().map(|each| each.reference.digest).collect();
+        Ok(digests.into_iter().map(|digest| (digest.to_string(), self.component_path(&digest))).collect())
+    }
+
     pub(crate) async fn install(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
+        let digest = Digest::of(&component);
+        let installed = self.judge_and_keep(actor, component).await;
+        if installed.is_err() {
+            self.discard(&digest).await?;
+        }
+        installed
+    }
+
+    async fn judge_and_keep(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
         let judged = self.judge(&component).await?;
         let path = self.component_path(&judged.digest);
         let bytes = component.clone();
@@ -91,7 +122,10 @@ impl Catalog {
     }
 
     pub(crate) async fn check(&self, component: Bytes) -> Result<CheckReport, Error> {
-        let judged = self.judge(&component).await?;
+        let digest = Digest::of(&component);
+        let judged = self.judge(&component).await;
+        self.discard(&digest).await?;
+        let judged = judged?;
         Ok(CheckReport {
             descriptor: judged.descriptor,
             surface: judged.surface,
@@ -222,8 +256,8 @@ impl Catalog {
         self.view(key)
     }
 
-    pub(crate) async fn remove(&self, key: &ConnectorKey) -> Result<(), Error> {
-        let wanted = key.clone();
+    pub(crate) async fn remove(&self, actor: &Actor, key: &ConnectorKey) -> Result<(), Error> {
+        let (wanted, who) = (key.clone(), actor.name().to_owned());
         let gone = self
             .store
             .write(move |writer| {
@@ -231,7 +265,9 @@ impl Catalog {
                 let mut users = Vec::new();
                 for id in writer.connections_of(&wanted.name, wanted.version.as_ref(), 20)? {
                     if let Some(connection) = writer.connection(id)? {
-                        users.push(User { kind: "connection".into(), id: id.to_string(), name: connection.name });
+                        let hidden = connection.visibility == Visibility::Private && connection.owner != who;
+                        let name = if hidden { id.to_string() } else { connection.name };
+                        users.push(User { kind: "connection".into(), id: id.to_string(), name });
                     }
                 }
                 if !users.is_empty() {
@@ -244,14 +280,24 @@ impl Catalog {
             })
             .await?;
         for installed in gone {
-            // Another connector may be the same component under another name only if it lied about its name; names are part
-            // of the component, so nobody else needs these files. A file that stays behind is harmless.
-            let path = self.component_path(&installed.reference.digest);
-            if let Err(error) = tokio::fs::remove_file(&path).await {
-                tracing::warn!(path = %path.display(), %error, "a component that is no longer needed stays behind");
-            }
-            self.runtime.forget(&installed.reference.digest);
+            self.discard(&installed.reference.digest).await?;
         }
+        Ok(())
+    }
+
+    /// Removes what is kept of a component that is not installed. A file that stays behind is harmless.
+    async fn discard(&self, digest: &Digest) -> Result<(), Error> {
+        let installed = self.store.read(|reader| reader.connectors())?;
+        if installed.iter().any(|installed| installed.reference.digest == *digest) {
+            return Ok(());
+        }
+        let path = self.component_path(digest);
+        if let Err(error) = tokio::fs::remove_file(&path).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "a component that is no longer needed stays behind");
+        }
+        self.runtime.forget(digest);
         Ok(())
     }
 

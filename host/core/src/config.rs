@@ -151,7 +151,7 @@ impl Config {
             None => Table::new(),
         };
         let mut problems = Vec::new();
-        unknown_keys(&table, "", &mut problems);
+        judge_keys(&table, "", &mut problems);
         let mut key = None;
         for (name, value) in environment.filter(|(name, _)| name.starts_with("TURNBUCKLE_")) {
             if name == "TURNBUCKLE_MASTER_KEY" {
@@ -163,12 +163,21 @@ impl Config {
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
-        let mut config: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-            Error::field(file.map_or("environment".into(), |path| path.display().to_string()), error.message())
-        })?;
+        let mut config: Self = serde_path_to_error::deserialize(Value::Table(table))
+            .map_err(|error| Error::field(error.path().to_string(), error.inner().message()))?;
         config.vault.key = key;
+        config.anchor(file.and_then(Path::parent));
         config.check()?;
         Ok(config)
+    }
+
+    /// A path in the file is meant from where the file is, whatever directory a command runs in.
+    fn anchor(&mut self, folder: Option<&Path>) {
+        for path in [&mut self.vault.key_file, &mut self.egress.ca_file].into_iter().flatten() {
+            if let (Some(folder), true) = (folder, path.is_relative()) {
+                *path = folder.join(&path);
+            }
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -201,20 +210,34 @@ fn read(path: &Path) -> Result<Table, Error> {
     })
 }
 
-fn unknown_keys(table: &Table, above: &str, problems: &mut Vec<FieldProblem>) {
+fn judge_keys(table: &Table, above: &str, problems: &mut Vec<FieldProblem>) {
     for (key, value) in table {
         let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
-        if KEYS.iter().any(|(known, _)| *known == path) {
+        if let Some((_, kind)) = KEYS.iter().find(|(known, _)| *known == path) {
+            if let Err(words) = fits(*kind, value) {
+                problems.push(FieldProblem::new(&path, words));
+            }
             continue;
         }
         let section = format!("{path}.");
         match value {
             Value::Table(inner) if KEYS.iter().any(|(known, _)| known.starts_with(&section)) => {
-                unknown_keys(inner, &path, problems);
+                judge_keys(inner, &path, problems);
             }
             _ => problems
                 .push(FieldProblem::new(&path, unknown(&path, KEYS.iter().map(|(known, _)| (*known).to_owned())))),
         }
+    }
+}
+
+fn fits(kind: Kind, value: &Value) -> Result<(), &'static str> {
+    match (kind, value) {
+        (Kind::Text, Value::String(_)) => Ok(()),
+        (Kind::Text, _) => Err("must be a text in quotes"),
+        (Kind::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
+        (Kind::List, _) => Err("must be a list of texts, as in [\"a\", \"b\"]"),
+        (Kind::Number, Value::Integer(number)) if u32::try_from(*number).is_ok() => Ok(()),
+        (Kind::Number, _) => Err("must be a whole number from 0 to 4294967295"),
     }
 }
 
@@ -293,6 +316,27 @@ mod tests {
                 "TURNBUCKLE_EGRESS_ALLOWED: there is no such key; did you mean `TURNBUCKLE_EGRESS_ALLOW`?",
             ]
         );
+    }
+
+    #[test]
+    fn values_of_another_kind_are_told_by_their_key_all_at_once() {
+        assert_eq!(
+            problems(load("hosts = \"x\"\n[limits]\nrequests = \"many\"\nhandles = -1\n[egress]\nca-file = 7\n", &[])),
+            [
+                "egress.ca-file: must be a text in quotes",
+                "hosts: must be a list of texts, as in [\"a\", \"b\"]",
+                "limits.handles: must be a whole number from 0 to 4294967295",
+                "limits.requests: must be a whole number from 0 to 4294967295",
+            ]
+        );
+        assert_eq!(problems(load("listen = \"here\"\n", &[])), ["listen: invalid socket address syntax"]);
+    }
+
+    #[test]
+    fn a_relative_path_is_meant_from_where_the_file_is() {
+        let config = load("[vault]\nkey-file = \"keys/master\"\n", &[]).unwrap();
+        assert!(config.vault.key_file.as_ref().unwrap().is_absolute(), "{config:?}");
+        assert!(config.vault.key_file.unwrap().ends_with("keys/master"));
     }
 
     #[test]

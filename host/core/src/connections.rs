@@ -30,10 +30,10 @@ use crate::model::error::{Error, FieldProblem};
 use crate::model::flow::Progress;
 use crate::model::id::ConnectionId;
 use crate::model::outside::Outside;
-use crate::model::verdict::FailureKind;
+use crate::model::verdict::{FailureKind, Verdict};
 use crate::model::view::{ConnectionFilter, ConnectionView, FlowRow, Page};
 use crate::runtime::{GuestConnection, Runtime};
-use crate::store::{ConnectionQuery, Reader, Store, StoreError};
+use crate::store::{ConnectionQuery, Reader, Store, StoreError, Writer};
 use probe::Probed;
 
 const PAGE: usize = 50;
@@ -94,7 +94,12 @@ impl Connections {
     /// Where its requests may go, for people; empty where its settings do not resolve.
     fn origins(&self, connection: &Connection) -> Vec<String> {
         let Ok(installed) = self.installed(connection) else { return Vec::new() };
-        let values = crate::credentials::values(&installed.descriptor, &connection.settings, &BTreeMap::new());
+        let values = crate::credentials::values(
+            &installed.descriptor,
+            &connection.protocol,
+            &connection.settings,
+            &BTreeMap::new(),
+        );
         let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
         origins.iter().map(ToString::to_string).collect()
     }
@@ -207,12 +212,12 @@ impl Connections {
     async fn run(self, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
         let connections = self.clone();
         let task = tokio::spawn(async move {
+            // Whoever asked may be gone by the end.
+            let _under_way = UnderWay { running: connections.running.clone(), key };
             let probed = connections.probe(&connection).await?;
             connections.record(key, probed).await
         });
-        let outcome = task.await;
-        self.running.lock().expect("no holder of this lock panics").remove(&key);
-        match outcome {
+        match task.await {
             Ok(outcome) => outcome.map_err(Arc::new),
             Err(panicked) => Err(Arc::new(Error::internal("testing the connection")(Box::new(panicked)))),
         }
@@ -236,20 +241,13 @@ impl Connections {
                 if connection.version != version {
                     return Ok(());
                 }
-                let (at, passed) = (probed.verdict.at, probed.verdict.passed());
+                tell_flows(writer, id, &probed.verdict)?;
                 connection.verdict = Some(probed.verdict);
                 if let Some(report) = probed.report {
                     connection.account = report.account;
                     connection.discovered = report.discovered;
                 }
                 writer.put_connection(&connection)?;
-                for mut flow in writer.flows_using(id)? {
-                    for used in flow.uses.iter_mut().filter(|used| used.connection == id) {
-                        used.last_tested = Some(at);
-                        used.progress = if passed { Progress::Passed } else { Progress::Failed };
-                    }
-                    writer.put_flow(&flow)?;
-                }
                 Ok(())
             })
             .await
@@ -283,6 +281,32 @@ impl Connections {
         }
         Ok(plan)
     }
+}
+
+/// Takes a test out of those under way when it ends, however it ends.
+struct UnderWay {
+    running: Arc<Mutex<HashMap<(ConnectionId, u64), Running>>>,
+    key: (ConnectionId, u64),
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let ended = self.running.lock().expect("no holder of this lock panics").remove(&self.key);
+        // Outside of the lock: it may be the last handle of the run.
+        drop(ended);
+    }
+}
+
+/// Writes a verdict into the rows of every flow that uses the connection.
+fn tell_flows(writer: &mut Writer<'_>, id: ConnectionId, verdict: &Verdict) -> Result<(), StoreError> {
+    for mut flow in writer.flows_using(id)? {
+        for used in flow.uses.iter_mut().filter(|used| used.connection == id) {
+            used.last_tested = Some(verdict.at);
+            used.progress = if verdict.passed() { Progress::Passed } else { Progress::Failed };
+        }
+        writer.put_flow(&flow)?;
+    }
+    Ok(())
 }
 
 /// Names of the fields that are not secret, and of those that are.

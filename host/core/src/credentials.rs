@@ -74,6 +74,21 @@ impl Credentials {
             .collect()
     }
 
+    /// Seals its secrets with the key in use, where they were sealed with another one. What was read before a rotation of the
+    /// master key and is written after it would open with a key that is forgotten by then.
+    pub(crate) fn freshen(&self, connection: &mut Connection) -> Result<(), Error> {
+        let current = self.vault.current();
+        if connection.secrets.values().any(|sealed| sealed.key != current) {
+            let secrets = self.unseal(connection.id, &connection.secrets).map_err(|_forgotten| Error::Refused {
+                rule: "master-key-renewed",
+                message: "the master key was renewed while the change was made".into(),
+                hint: Some("make the change again".into()),
+            })?;
+            connection.secrets = self.seal(connection.id, &secrets);
+        }
+        Ok(())
+    }
+
     /// What calls of this connection may reach, with its secrets ready to be attached.
     pub(crate) fn permit(&self, connection: &Connection, descriptor: &Descriptor) -> Result<Arc<Permit>, Error> {
         if let Some(permit) = self.kept(connection) {
@@ -81,7 +96,8 @@ impl Credentials {
         }
         let secrets = self.unseal(connection.id, &connection.secrets)?;
         let plan = &connection.authentication;
-        let permit = Arc::new(resolve(connection.id, descriptor, plan, &connection.settings, &secrets)?);
+        let permit =
+            Arc::new(resolve(connection.id, descriptor, &connection.protocol, plan, &connection.settings, &secrets)?);
         let mut kept = self.permits.lock().expect("no holder of this lock panics");
         kept.put(connection.id, (connection.version, permit.clone()));
         Ok(permit)
@@ -103,21 +119,25 @@ impl Credentials {
 pub(crate) fn resolve(
     connection: ConnectionId,
     descriptor: &Descriptor,
+    protocol: &str,
     plan: &Authentication,
     settings: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<Permit, PermitError> {
-    let values = values(descriptor, settings, secrets);
+    let values = values(descriptor, protocol, settings, secrets);
     Permit::resolve(connection.to_string(), &descriptor.origins, plan, &values)
 }
 
 /// The values of a connection, each by the kind of its field: a free text may be less in an origin than a choice.
 pub(crate) fn values(
     descriptor: &Descriptor,
+    protocol: &str,
     settings: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
 ) -> Values {
-    let fields = || descriptor.settings.iter().chain(descriptor.protocols.iter().flat_map(|protocol| &protocol.fields));
+    // Of this protocol alone: another one may call something else by the same name.
+    let chosen = descriptor.protocol(protocol);
+    let fields = || descriptor.settings.iter().chain(chosen.into_iter().flat_map(|protocol| &protocol.fields));
     let mut values = Values::new();
     for (name, value) in settings {
         let kind = fields().find(|field| field.name == *name).map(|field| &field.kind);

@@ -152,17 +152,20 @@ impl Flows {
     /// Tests a connection and says what is wrong with it, if anything.
     async fn alert(&self, actor: &Actor, id: ConnectionId) -> Result<Option<Alert>, Error> {
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
-        if connection.enabled {
-            self.connections.test_stored(connection).await?;
-        }
+        // One that can't be tested is an alert like any other, and hides nothing of the others.
+        let failed = if connection.enabled {
+            self.connections.test_stored(connection).await.err().map(|error| match error.hint() {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            })
+        } else {
+            None
+        };
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
-        Ok(words(&connection).map(|message| Alert {
+        let visible = crate::connections::visible(actor, &connection);
+        Ok(failed.or_else(|| words(&connection)).map(|message| Alert {
             connection: id,
-            name: if crate::connections::visible(actor, &connection) {
-                connection.name.clone()
-            } else {
-                id.to_string()
-            },
+            name: if visible { connection.name.clone() } else { id.to_string() },
             status: connection.status(),
             message,
         }))

@@ -114,7 +114,7 @@ impl Host {
     /// Removes it, or one version; refused while connections use it.
     pub async fn remove_connector(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         need(actor, Permission::ManageConnectors)?;
-        self.inner.catalog.remove(&connector_key(name)?).await
+        self.inner.catalog.remove(actor, &connector_key(name)?).await
     }
 }
 
@@ -249,11 +249,12 @@ impl Host {
             egress_allow: inner.egress_allow.clone(),
         })
     }
-    /// Copies the store while it runs. The master key is not in the copy.
+    /// Copies the store while it runs, and the components of the connectors with it. The master key is not in the copy.
     pub async fn backup(&self, actor: &Actor, to: PathBuf) -> Result<(), Error> {
         need(actor, Permission::ManageSetup)?;
         let store = self.inner.store.clone();
-        let copied = tokio::task::spawn_blocking(move || store.backup(&to)).await;
+        let components = self.inner.catalog.components()?;
+        let copied = tokio::task::spawn_blocking(move || store.backup(&to, components.into_iter())).await;
         copied.map_err(|panicked| Error::internal("copying the store")(Box::new(panicked)))?.map_err(Error::from)
     }
     /// Makes a new master key and seals every secret anew.

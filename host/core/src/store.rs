@@ -122,9 +122,14 @@ impl Store {
         receiver.await.map_err(|_dropped| StoreError::Panicked)?
     }
 
-    /// Copies the store as it is at this moment into a new file, while it is in use. Takes as long as reading all of it.
-    pub(crate) fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        file::backup(&self.inner.database, to)
+    /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its
+    /// digest. Takes as long as reading all of it.
+    pub(crate) fn backup(
+        &self,
+        to: &Path,
+        components: impl Iterator<Item = (String, PathBuf)>,
+    ) -> Result<(), StoreError> {
+        file::backup(&self.inner.database, to, components)
     }
 }
 

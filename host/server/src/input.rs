@@ -1,7 +1,7 @@
 //! JSON and queries as they arrive: what does not fit is a problem that names the field.
 
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -37,10 +37,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 /// Names the field, and says what was expected there. The parser would quote what it read, which may be a secret in the
 /// wrong place.
-pub(crate) fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+pub(crate) fn misfit<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Problem {
     let path = error.path().to_string();
     let field = if path == "." { "body".to_owned() } else { path };
     let words = error.inner().to_string();
+    if let Some(missing) = words.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let field = if field == "body" { missing.to_owned() } else { format!("{field}.{missing}") };
+        return Problem::input(field, "is required");
+    }
     let quoted =
         ["invalid type: ", "invalid value: ", "unknown variant "].iter().find(|start| words.starts_with(**start));
     let message = match (quoted, words.rfind("expected ")) {
@@ -56,10 +60,9 @@ pub(crate) struct Search<T>(pub(crate) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Search<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = Query::<T>::from_request_parts(parts, state).await;
-        query
-            .map(|Query(value)| Self(value))
-            .map_err(|rejection: QueryRejection| Problem::input("query", rejection.body_text()))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let parser = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(parser).map(Self).map_err(|error| misfit(&error))
     }
 }

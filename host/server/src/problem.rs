@@ -105,6 +105,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Upstream { denied: true, .. } => StatusCode::FORBIDDEN,
         Error::Upstream { rule: "timeout", .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::Upstream { .. } => StatusCode::BAD_GATEWAY,
+        Error::Data { rule: "file-exists", .. } => StatusCode::CONFLICT,
         Error::Data { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         // The host's errors may grow; what this server does not know yet is its own fault.
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -31,6 +31,7 @@ pub(crate) type Answer<T> = Result<Json<T>, Problem>;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cursor {
     /// What the page before gave as `next`.
@@ -72,7 +73,7 @@ pub fn router(host: Host, access: Access) -> Router {
 }
 
 pub(crate) fn described() -> (Router<Host>, Document) {
-    OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(connectors::list, connectors::install))
         .routes(routes!(connectors::check))
         .routes(routes!(connectors::show, connectors::change, connectors::remove))
@@ -94,5 +95,12 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))
-        .split_for_parts()
+        .split_for_parts();
+    // Routed by hand, for it takes methods that the description has no word for.
+    for (method, name) in send::METHODS {
+        let mut operation = <send::__path_send as utoipa::Path>::operation();
+        operation.operation_id = Some(format!("connections.send-{name}"));
+        document.paths.add_path_operation(<send::__path_send as utoipa::Path>::path(), vec![method], operation);
+    }
+    (router, document)
 }

@@ -1,6 +1,7 @@
 //! How fast the host is, each figure beside its floor, both measured in this run: `cargo bench -p turnbuckle-tests`.
 //!
 //! A word after `--` runs the figures with that word in their names only: `cargo bench -p turnbuckle-tests -- send`.
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod bare;
 mod calls;

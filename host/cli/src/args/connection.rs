@@ -149,8 +149,8 @@ pub(crate) struct History {
 pub(crate) struct Send {
     /// Id or name
     pub(crate) key: String,
-    /// A path on its first origin, or a URL within its origins; a method may stand before it
-    #[arg(value_names = ["METHOD] [PATH"], num_args = 1..=2, required = true)]
+    /// A path on its first origin or a URL within its origins, after the method where it is not GET, or POST with a body
+    #[arg(value_name = "[METHOD] PATH", num_args = 1..=2, required = true)]
     pub(crate) request: Vec<String>,
     /// A header, as 'name: value'; repeat it for more
     #[arg(long, short = 'H', value_name = "HEADER")]

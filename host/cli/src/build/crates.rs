@@ -30,6 +30,12 @@ pub enum CrateError {
         /// Where it stands.
         path: PathBuf,
     },
+    /// There is no cargo.
+    #[error("cargo can't be started: {source}")]
+    NoCargo {
+        /// Why.
+        source: std::io::Error,
+    },
     /// Cargo does not understand it.
     #[error("cargo does not understand {}: {words}", .path.display())]
     Metadata {
@@ -98,7 +104,7 @@ fn metadata(folder: &Path) -> Result<Value, CrateError> {
         .args(["metadata", "--format-version=1", "--no-deps"])
         .current_dir(folder)
         .output()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|source| CrateError::NoCargo { source })?;
     if !output.status.success() {
         return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }

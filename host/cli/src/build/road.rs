@@ -47,42 +47,59 @@ pub enum RoadError {
     },
 }
 
-pub(super) fn choose(progress: &mut dyn FnMut(Event)) -> Result<Road, BuildError> {
+/// The way that is there already, without changing anything.
+pub(crate) fn looked() -> Result<Road, RoadError> {
     let sysroot = said("rustc", &["--print", "sysroot"]).map(PathBuf::from);
     if let Some(sysroot) = &sysroot
         && sysroot.join("lib/rustlib").join(TARGET).is_dir()
     {
         return Ok(Road::Installed);
     }
-    if let Some(road) = distribution(sysroot.as_deref()) {
+    distribution(sysroot.as_deref()).ok_or_else(|| RoadError::Missing { hint: hint() })
+}
+
+fn apt() -> bool {
+    Path::new("/usr/bin/apt-get").exists()
+}
+
+fn install() -> String {
+    format!("apt-get update && apt-get install -y --no-install-recommends {PACKAGES}")
+}
+
+fn hint() -> String {
+    let rustup = format!("rustup target add {TARGET}");
+    if apt() { format!("{rustup}; or, as root: {}", install()) } else { rustup }
+}
+
+pub(super) fn choose(progress: &mut dyn FnMut(Event)) -> Result<Road, BuildError> {
+    if let Ok(road) = looked() {
         return Ok(road);
     }
-    if rustup() {
-        return Ok(Road::Added);
-    }
-    let install = format!("apt-get update && apt-get install -y --no-install-recommends {PACKAGES}");
-    let root = rustix::process::geteuid().is_root();
-    if root && Path::new("/usr/bin/apt-get").exists() {
-        progress(Event::Installing { packages: PACKAGES.to_owned() });
-        let installed = Command::new("sh")
-            .args(["-c", &install])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if installed.is_ok_and(|status| status.success())
-            && let Some(road) = distribution(sysroot.as_deref())
-        {
-            return Ok(road);
+    if said("rustup", &["--version"]).is_some() {
+        progress(Event::Adding);
+        if rustup() {
+            return Ok(Road::Added);
         }
     }
-    let hint = if Path::new("/usr/bin/apt-get").exists() {
-        format!("rustup target add {TARGET}; or, as root: {install}")
-    } else {
-        format!("rustup target add {TARGET}")
-    };
-    Err(RoadError::Missing { hint }.into())
+    if rustix::process::geteuid().is_root() && apt() {
+        progress(Event::Installing { packages: PACKAGES.to_owned() });
+        let installed = Command::new("sh")
+            .args(["-c", &install()])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .output();
+        match installed {
+            Ok(output) if output.status.success() => return looked().map_err(BuildError::from),
+            Ok(output) => {
+                // Its last line says why, the others what it did until then.
+                let words =
+                    String::from_utf8_lossy(&output.stderr).trim().lines().last().unwrap_or_default().to_owned();
+                return Err(RoadError::Missing { hint: format!("{} (apt-get said: {words})", hint()) }.into());
+            }
+            Err(_no_shell) => {}
+        }
+    }
+    Err(RoadError::Missing { hint: hint() }.into())
 }
 
 /// Its compiler is there whole: rustc, the source of its library, and a C library.

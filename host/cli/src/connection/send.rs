@@ -13,6 +13,8 @@ use crate::output::Output;
 const FORWARDED: &str = "turnbuckle-header-";
 /// An answer with this header is the service's own, whatever its status.
 const MARK: &str = "turnbuckle-send";
+/// Names the headers that the service sent, beside those that the API adds.
+const NAMES: &str = "turnbuckle-send-headers";
 
 pub(crate) async fn run(send: Send, client: &Client, output: Output) -> Result<(), Error> {
     let (method, path) = target(&send.request, send.body.is_some())?;
@@ -49,7 +51,9 @@ async fn answer(response: Response<Body>, include: bool, output: Output) -> Resu
 
 fn head(response: &Response<Body>) -> String {
     let mut text = format!("HTTP/1.1 {}\r\n", response.status());
-    for (name, value) in response.headers().iter().filter(|(name, _)| name.as_str() != MARK) {
+    let named = response.headers().get(NAMES).and_then(|names| names.to_str().ok()).unwrap_or_default();
+    let own: Vec<_> = named.split(", ").collect();
+    for (name, value) in response.headers().iter().filter(|(name, _)| own.contains(&name.as_str())) {
         text.push_str(&format!("{name}: {}\r\n", crate::show::line(&String::from_utf8_lossy(value.as_bytes()))));
     }
     text.push_str("\r\n");

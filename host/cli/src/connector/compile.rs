@@ -1,9 +1,9 @@
 //! `turnbuckle connector build`, and the same for the bundled connectors.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::build::{BuildError, Built, Event, Request, RoadError, build};
+use crate::build::{BuildError, Built, CrateError, Event, Request, RoadError, build, looked};
 use crate::exit::Error;
 use crate::output::Output;
 use crate::progress::Work;
@@ -51,6 +51,7 @@ pub(crate) async fn compile(paths: Vec<PathBuf>, out: Option<PathBuf>, output: O
 fn tell(work: &Work, event: Event) {
     match event {
         Event::Road(road) => work.at(&format!("compiling with {road}")),
+        Event::Adding => work.at("asking rustup for the target wasm32-wasip2"),
         Event::Installing { packages } => {
             work.at(&format!("this machine can't compile for WebAssembly yet; installing {packages} (about a minute)"));
         }
@@ -81,11 +82,11 @@ fn said(built: &[Built], took: Duration) -> String {
 fn failed(error: BuildError, output: Output) -> Error {
     let message = error.to_string();
     match error {
-        BuildError::Crate(_) => Error::input_hint(message, "begin a connector with `turnbuckle connector new NAME`"),
-        BuildError::Road(RoadError::Missing { hint }) => Error::Lacking { message, hint: Some(hint) },
-        BuildError::Start { .. } => {
+        BuildError::Crate(CrateError::NoCargo { .. }) | BuildError::Start { .. } => {
             Error::Lacking { message, hint: Some("a connector is compiled by cargo: https://rustup.rs".into()) }
         }
+        BuildError::Crate(_) => Error::input_hint(message, "begin a connector with `turnbuckle connector new NAME`"),
+        BuildError::Road(RoadError::Missing { hint }) => Error::Lacking { message, hint: Some(hint) },
         BuildError::Cargo { words, .. } => {
             // The compiler's own words, with its own layout.
             output.note(words.trim_end());
@@ -100,16 +101,11 @@ pub(crate) fn components(built: &[Built]) -> Vec<super::Component> {
     built.iter().map(|each| super::Component { path: each.path.clone(), size: each.bytes }).collect()
 }
 
-/// How this machine would compile, for `doctor`: only looked at, nothing is installed.
+/// How this machine would compile, for `doctor`: only looked at, nothing is installed. Otherwise what would help.
 pub(crate) fn road() -> Result<String, String> {
-    let found = |program: &str| {
-        let path = crate::variable("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    };
-    match (found("cargo"), Path::new("/usr/bin/apt-get").exists() || found("rustup")) {
-        (true, true) => Ok("cargo is there; what else it takes is there or can be had".into()),
-        (true, false) => Err("cargo is there, rustup is not".into()),
-        (false, _) => Err("cargo is not there".into()),
+    match looked() {
+        Ok(road) => Ok(format!("with {road}")),
+        Err(RoadError::Missing { hint }) => Err(hint),
     }
 }
 

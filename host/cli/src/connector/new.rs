@@ -52,7 +52,7 @@ fn manifest(name: &str, folder: &Path) -> Result<String, Error> {
             "[package]\nname = \"turnbuckle-connector-{name}\"\nversion.workspace = true\nedition.workspace = true\n\
              rust-version.workspace = true\nlicense.workspace = true\npublish.workspace = true\n\n\
              [lib]\ncrate-type = [\"cdylib\", \"lib\"]\n\n\
-             [dependencies]\nturnbuckle-sdk.workspace = true\nserde_json.workspace = true\n\n[lints]\nworkspace = true\n"
+             [dependencies]\nturnbuckle-sdk.workspace = true\n\n[lints]\nworkspace = true\n"
         ));
     }
     let Some(sdk) = sdk() else {
@@ -65,7 +65,7 @@ fn manifest(name: &str, folder: &Path) -> Result<String, Error> {
     Ok(format!(
         "[package]\nname = \"turnbuckle-connector-{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
          [lib]\ncrate-type = [\"cdylib\", \"lib\"]\n\n\
-         [dependencies]\nturnbuckle-sdk = {{ path = {sdk} }}\nserde_json = \"1\"\n\n\
+         [dependencies]\nturnbuckle-sdk = {{ path = {sdk} }}\n\n\
          [profile.release]\nopt-level = \"s\"\nlto = true\nstrip = true\n\n# It stands alone, whatever is around it.\n[workspace]\n"
     ))
 }

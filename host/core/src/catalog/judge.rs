@@ -8,6 +8,7 @@ use url::Url;
 use super::icon;
 use crate::model::descriptor::{Descriptor, Field, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
+use crate::model::field;
 use crate::model::id::kebab;
 use crate::model::origin::Origin;
 use crate::model::template::Template;
@@ -131,15 +132,19 @@ impl Judge {
             }
         }
         if let Some(pattern) = &field.pattern
-            && (pattern.len() > 500 || regex_lite::Regex::new(pattern).is_err())
+            // By itself too: put into a group, half a pattern could become another whole one.
+            && (pattern.len() > 500 || regex_lite::Regex::new(pattern).is_err() || field::whole(pattern).is_err())
         {
-            self.say(format!("{place}.pattern"), "is not a regular expression of at most 500 characters");
+            self.say(
+                format!("{place}.pattern"),
+                "is not a regular expression of at most 500 characters and modest size",
+            );
             return;
         }
         if let Some(default) = &field.default {
             if field.kind == FieldKind::Secret {
                 self.say(format!("{place}.default"), "a secret has no default");
-            } else if let Err(words) = crate::model::field::check(field, default) {
+            } else if let Err(words) = field::check(field, default) {
                 self.say(format!("{place}.default"), words);
             }
         }

@@ -17,7 +17,6 @@ use crate::model::descriptor::FieldKind;
 use crate::model::error::{Error, FieldProblem, User};
 use crate::model::id::ConnectionId;
 use crate::model::secret::Secret;
-use crate::model::verdict::{FailureKind, Outcome};
 use crate::model::view::{EditConnection, NewConnection, Reconnect};
 
 impl Connections {
@@ -51,7 +50,7 @@ impl Connections {
         let authentication = self.plan(&installed, protocol, &filled.settings).await?;
         let id = self.outside.connection_id();
         // Resolved once before anything is kept: an origin that does not come out right is a field error, not a failed test.
-        credentials::resolve(id, descriptor, &authentication, &filled.settings, &filled.secrets)?;
+        credentials::resolve(id, descriptor, &protocol.name, &authentication, &filled.settings, &filled.secrets)?;
         let now = self.outside.now();
         let connection = Connection {
             id,
@@ -76,9 +75,11 @@ impl Connections {
         };
         let fields = connection.settings.keys().chain(connection.secrets.keys()).cloned().collect();
         let change = Change { version: 1, kind: ChangeKind::Created, actor: actor.name().to_owned(), at: now, fields };
-        let stored = connection.clone();
+        let mut stored = connection.clone();
+        let credentials = self.credentials.clone();
         self.store
             .write(move |writer| {
+                credentials.freshen(&mut stored)?;
                 if writer.connection_id_by_name(&stored.name)?.is_some() {
                     return Err(Error::Invalid { problems: vec![name_taken(&stored.name)] });
                 }
@@ -136,7 +137,8 @@ impl Connections {
         new.protocol.clone_from(&protocol.name);
         new.settings = filled.settings;
         new.authentication = self.plan(&installed, protocol, &new.settings).await?;
-        let permit = credentials::resolve(old.id, descriptor, &new.authentication, &new.settings, &secrets)?;
+        let permit =
+            credentials::resolve(old.id, descriptor, &protocol.name, &new.authentication, &new.settings, &secrets)?;
         self.same_origins(&old, &installed, permit.origins(), &kept)?;
         if !filled.secrets.is_empty() || kept.len() != old.secrets.len() {
             new.secrets = self.credentials.seal(old.id, &secrets);
@@ -211,20 +213,23 @@ impl Connections {
         secrets.extend(filled.secrets.clone());
         let mut trial = old.clone();
         trial.authentication = self.plan(&installed, protocol, &old.settings).await?;
-        let permit = credentials::resolve(old.id, descriptor, &trial.authentication, &old.settings, &secrets)?;
+        let permit =
+            credentials::resolve(old.id, descriptor, &protocol.name, &trial.authentication, &old.settings, &secrets)?;
         let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
         let now = || self.outside.now();
         let mut probed = probe::probe(&self.runtime, &trial, Arc::new(permit), call, now).await;
-        let other = match (&old.account, probed.report.as_ref().and_then(|report| report.account.as_ref())) {
-            (Some(before), Some(now)) if before.id != now.id => Some((before.label.clone(), now.label.clone())),
-            _ => None,
+        let other = match (&old.account, probed.report.as_ref().map(|report| &report.account)) {
+            (Some(before), Some(Some(now))) if before.id != now.id => Some((before, format!("`{}`", now.label))),
+            (Some(before), Some(None)) => Some((before, "an account that the service does not name".to_owned())),
+            (Some(_), Some(Some(_)) | None) | (None, _) => None,
         };
         if let Some((before, now)) = other
             && !new.accept_account
         {
-            probed.verdict.outcome = Outcome::Failed(FailureKind::Other);
-            probed.verdict.message = format!("the new credential belongs to `{now}`, the connection to `{before}`");
+            probed.verdict.message =
+                format!("the new credential works, and belongs to {now}; the connection belongs to `{}`", before.label);
             probed.verdict.hint = Some("accept the other account, or take a credential of the same one".into());
+            return Ok((old.id, false, probed.verdict));
         }
         if !probed.verdict.passed() {
             return Ok((old.id, false, probed.verdict));
@@ -287,13 +292,23 @@ impl Connections {
         new.updated_at = now;
         let change = Change { version: new.version, kind, actor: actor.name().to_owned(), at: now, fields };
         let saved = new.clone();
+        let credentials = self.credentials.clone();
         self.store
             .write(move |writer| {
                 let current =
                     writer.connection(new.id)?.ok_or_else(|| Error::not_found("connection", new.id.to_string()))?;
                 stale(&current, based_on)?;
+                let pinned = &new.connector;
+                if writer.connector(&pinned.name, &pinned.version)?.is_none() {
+                    return Err(Error::not_found("connector", format!("{}@{}", pinned.name, pinned.version)));
+                }
+                credentials.freshen(&mut new)?;
                 if writer.connection_id_by_name(&new.name)?.is_some_and(|holder| holder != new.id) {
                     return Err(Error::Invalid { problems: vec![name_taken(&new.name)] });
+                }
+                // Only a reconnect brings a verdict of its own; after every other change the test that follows tells them.
+                if let (ChangeKind::Reconnected, Some(verdict)) = (kind, &new.verdict) {
+                    super::tell_flows(writer, new.id, verdict)?;
                 }
                 writer.put_connection(&new)?;
                 writer.append_change(new.id, &change)?;

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 
 use crate::egress::{Call, Permit};
 use crate::model::connection::Connection;
-use crate::model::verdict::{Failure, FailureKind, Outcome, Report, Verdict};
+use crate::model::verdict::{Account, Failure, FailureKind, Outcome, Report, Verdict};
 use crate::runtime::{CallError, Called, GuestConnection, Runtime};
 
 /// The longest log that is kept with a verdict: its end, where the last words are.
 const KEPT_LOG: usize = 4 * 1024;
 const KEPT_MESSAGE: usize = 1_000;
+const KEPT_FACTS: usize = 64;
+const KEPT_FACT: usize = 1_000;
 
 /// What a test said, and what it found where it passed.
 #[derive(Debug)]
@@ -30,28 +32,44 @@ pub(super) async fn probe(
 ) -> Probed {
     let began = Instant::now();
     let guest = guest(connection);
-    let called = runtime.test(&connection.connector.digest, &guest, permit, call.clone()).await;
+    let called = runtime.test(&connection.connector.digest, &guest, permit.clone(), call.clone()).await;
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let verdict = |outcome, message: String, hint, log: Option<String>| Verdict {
+    // A connector may decode what it read, and so say what no scan of the answer could find.
+    let clean = |text: &str, most| shorten(&permit.redact(text), most);
+    let verdict = |outcome, message: &str, hint: Option<String>, log: Option<String>| Verdict {
         outcome,
-        message: shorten(&message, KEPT_MESSAGE),
-        hint,
+        message: clean(message, KEPT_MESSAGE),
+        hint: hint.map(|hint| clean(&hint, KEPT_MESSAGE)),
         at: now(),
         microseconds,
         exchanges: call.exchanges(),
-        log: log.map(|log| last_words(&log)).filter(|log| !log.is_empty()),
+        log: log.map(|log| last_words(&permit.redact(&log))).filter(|log| !log.is_empty()),
     };
     match called {
         Ok(Called { value: Ok(report), .. }) => {
-            Probed { verdict: verdict(Outcome::Passed, report.message.clone(), None, None), report: Some(report) }
+            let verdict = verdict(Outcome::Passed, &report.message, None, None);
+            let account = report
+                .account
+                .map(|account| Account { id: clean(&account.id, KEPT_FACT), label: clean(&account.label, KEPT_FACT) });
+            // It is kept and listed: a few facts, not a book.
+            let discovered = report.discovered.iter().take(KEPT_FACTS);
+            let discovered =
+                discovered.map(|(name, value)| (clean(name, KEPT_FACT), clean(value, KEPT_FACT))).collect();
+            Probed { verdict, report: Some(Report { message: report.message, account, discovered }) }
         }
         Ok(Called { value: Err(failure), log, .. }) => {
             let (failure, hint) = explain(failure, &call);
-            Probed { verdict: verdict(Outcome::Failed(failure.kind), failure.message, hint, Some(log)), report: None }
+            let kind = match failure.kind {
+                FailureKind::Misconfigured { field: Some(field) } => {
+                    FailureKind::Misconfigured { field: Some(clean(&field, KEPT_FACT)) }
+                }
+                kind => kind,
+            };
+            Probed { verdict: verdict(Outcome::Failed(kind), &failure.message, hint, Some(log)), report: None }
         }
         Err(error) => {
             let (kind, hint, log) = blame(&error);
-            Probed { verdict: verdict(Outcome::Failed(kind), error.to_string(), hint, log), report: None }
+            Probed { verdict: verdict(Outcome::Failed(kind), &error.to_string(), hint, log), report: None }
         }
     }
 }

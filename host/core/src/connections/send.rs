@@ -52,6 +52,9 @@ fn target(permit: &Permit, uri: &Uri) -> Result<Uri, Error> {
     if uri.scheme().is_some() {
         return Ok(uri.clone());
     }
+    if uri.authority().is_some() {
+        return Err(Error::field("url", "a path begins with `/`; write it so, or give a whole URL"));
+    }
     let origin = permit
         .origins()
         .first()

@@ -56,8 +56,16 @@ impl Connections {
             });
         }
         for connection in moving {
-            let row = self.move_one(actor, connection, &target, ask.dry_run).await?;
-            report.connections.push(row);
+            let (id, name, from) = (connection.id, shown(actor, &connection), connection.connector.version.clone());
+            // One that can't be moved does not hide what became of the others.
+            let row = self.move_one(actor, connection, &target, &ask).await;
+            report.connections.push(row.unwrap_or_else(|error| UpgradeRow {
+                id,
+                name,
+                from,
+                moved: false,
+                attention: vec![error.to_string()],
+            }));
         }
         Ok(report)
     }
@@ -77,9 +85,9 @@ impl Connections {
         actor: &Actor,
         old: Connection,
         target: &Installed,
-        dry_run: bool,
+        ask: &Upgrade,
     ) -> Result<UpgradeRow, Error> {
-        let name = if visible(actor, &old) { old.name.clone() } else { old.id.to_string() };
+        let name = shown(actor, &old);
         let row =
             |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
         let descriptor = &target.descriptor;
@@ -107,12 +115,25 @@ impl Connections {
             Err(error) => return Err(error),
         };
         let secrets = self.credentials.unseal(old.id, &new.secrets)?;
-        if let Err(error) = credentials::resolve(old.id, descriptor, &new.authentication, &new.settings, &secrets) {
-            return Ok(row(false, vec![error.to_string()]));
+        let resolved =
+            credentials::resolve(old.id, descriptor, &new.protocol, &new.authentication, &new.settings, &secrets);
+        let permit = match resolved {
+            Ok(permit) => permit,
+            Err(error) => return Ok(row(false, vec![error.to_string()])),
+        };
+        // The templates may be the same, and a default or a choice lead elsewhere all the same.
+        let before = self.origins(&old);
+        let added: Vec<_> =
+            permit.origins().iter().map(ToString::to_string).filter(|origin| !before.contains(origin)).collect();
+        if !added.is_empty() && !ask.accept {
+            let words = format!("its requests would go to {} besides; accept that with --accept", added.join(", "));
+            return Ok(row(false, vec![words]));
         }
-        if dry_run {
+        if ask.dry_run {
             return Ok(row(false, Vec::new()));
         }
+        // What the last test said, it said of other code.
+        new.verdict = None;
         let based_on = old.version;
         let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, vec!["connector".into()]).await?;
         if saved.enabled {
@@ -120,4 +141,9 @@ impl Connections {
         }
         Ok(row(true, Vec::new()))
     }
+}
+
+/// Its name; its id where the actor may not know of it.
+fn shown(actor: &Actor, connection: &Connection) -> String {
+    if visible(actor, connection) { connection.name.clone() } else { connection.id.to_string() }
 }

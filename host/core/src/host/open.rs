@@ -87,6 +87,7 @@ impl Builder {
             egress: egress.clone(),
         })?;
         let catalog = Catalog::new(store.clone(), runtime.clone(), data.join("connectors"), outside.clone());
+        catalog.unpack().await?;
         let credentials = Credentials::new(vault);
         let connections = Connections::new(crate::connections::Parts {
             store: store.clone(),

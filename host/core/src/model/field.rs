@@ -6,6 +6,16 @@ use super::origin::Origin;
 /// The longest value of a field: a PEM chain fits.
 const VALUE_BYTES: usize = 64 * 1024;
 
+/// The longest value that a pattern is tried on, and the largest pattern: together they bound how long it takes, since
+/// patterns are the connector's and are tried outside of its sandbox.
+const PATTERNED_BYTES: usize = 4 * 1024;
+const PATTERN_SIZE: usize = 128 << 10;
+
+/// A pattern that the whole value must match.
+pub(crate) fn whole(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_SIZE).build()
+}
+
 /// Says why not, in words that never contain the value.
 pub(crate) fn check(field: &Field, value: &str) -> Result<(), String> {
     if value.len() > VALUE_BYTES {
@@ -42,8 +52,10 @@ pub(crate) fn check(field: &Field, value: &str) -> Result<(), String> {
     }
     if let Some(pattern) = &field.pattern {
         // A pattern that does not compile was refused at install.
-        let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
-        if whole.is_ok_and(|whole| !whole.is_match(value)) {
+        if value.len() > PATTERNED_BYTES {
+            return Err(format!("has {} bytes; at most {PATTERNED_BYTES} are allowed", value.len()));
+        }
+        if !whole(pattern).is_ok_and(|whole| whole.is_match(value)) {
             let example = field.placeholder.as_deref().map(|text| format!(", such as {text}")).unwrap_or_default();
             return Err(format!("does not have the form that is expected{example}"));
         }

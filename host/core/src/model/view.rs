@@ -189,7 +189,7 @@ impl ConnectionView {
 
 /// Which connections to list. Everything left out does not filter.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ConnectionFilter {
     /// Of this connector.
@@ -214,7 +214,7 @@ pub struct ConnectionFilter {
 
 /// Which connectors to list.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ConnectorFilter {
     /// With this text in name, label, publisher or summary.

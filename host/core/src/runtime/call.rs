@@ -12,10 +12,9 @@ use wasmtime::Store;
 use super::Called;
 use super::bindings::plugin::ConnectorPlugin;
 use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
-use super::engine::TICK;
 use super::error::CallError;
 use super::sandbox::{Network, Sandbox};
-use super::stock::{Instance, Stock};
+use super::stock::Stock;
 
 /// How much one call may take.
 #[derive(Debug, Clone, Copy)]
@@ -62,14 +61,14 @@ where
 {
     let _slot = stock.slots.acquire().await.expect("the slots are never closed");
     let (mut store, plugin) = match stock.take() {
-        Some(Instance { store, plugin }) => (store, Some(plugin)),
+        Some((store, plugin)) => (store, Some(plugin)),
         None => (stock.store(), None),
     };
-    let ticks = budget.cpu.as_millis().div_ceil(TICK.as_millis());
     let sandbox = store.data_mut();
-    sandbox.meter.ticks_limit = sandbox.meter.ticks(u32::try_from(ticks).unwrap_or(u32::MAX));
+    let clock = sandbox.meter.clock.clone();
+    clock.reset();
+    sandbox.meter.cpu_limit = budget.cpu;
     sandbox.hooks.network = network;
-    // An instance that waited lags behind the clock: without this its first instruction would count as a tick.
     store.set_epoch_deadline(1);
     let log = store.data().log.clone();
     let answer = {
@@ -84,7 +83,7 @@ where
         }
     };
     // A panic below is the host's own fault; it ends this call, not the host.
-    let outcome = tokio::time::timeout(budget.wall, AssertUnwindSafe(answer).catch_unwind()).await;
+    let outcome = tokio::time::timeout(budget.wall, clock.metered(AssertUnwindSafe(answer).catch_unwind())).await;
     let meter = &store.data().meter;
     let result = match outcome {
         Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
@@ -92,6 +91,9 @@ where
         Ok(Ok(Ok(value))) => Ok(Called { value, log: log.text() }),
         Ok(Ok(Err(_))) if meter.out_of_time => Err(CallError::Cpu { limit: budget.cpu }),
         Ok(Ok(Err(_))) if meter.out_of_memory => Err(CallError::Memory { limit: stock.limits.memory }),
+        Ok(Ok(Err(error))) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+            Err(CallError::Sandbox { message: format!("{error:#}") })
+        }
         Ok(Ok(Err(error))) => Err(trapped(&error, log.text())),
     };
     stock.refill();

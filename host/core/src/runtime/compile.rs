@@ -28,6 +28,9 @@ pub enum Compiler {
     InProcess,
 }
 
+/// Compiled code is about three times as large as the component; one that grows much more is a trick.
+const EXPANSION: u64 = 16;
+
 pub(super) async fn compile(
     compiler: &Compiler,
     bytes: &[u8],
@@ -94,8 +97,13 @@ async fn in_child(program: PathBuf, bytes: &[u8], limits: &Limits, key: &[u8; 32
     };
     let (mut answer, mut words) = (Vec::new(), Vec::new());
     let mut few = (&mut stderr).take(16 << 10);
-    let ((), read, said) = tokio::join!(ask, stdout.read_to_end(&mut answer), few.read_to_end(&mut words));
+    let most = EXPANSION * bytes.len() as u64 + (1 << 20);
+    let mut code = (&mut stdout).take(most + 1);
+    let ((), read, said) = tokio::join!(ask, code.read_to_end(&mut answer), few.read_to_end(&mut words));
     read.and(said).map_err(failed)?;
+    if answer.len() as u64 > most {
+        return Err(CompileError::Memory { limit: limits.compile_memory });
+    }
     let status = child.wait().await.map_err(failed)?;
     match status.code() {
         Some(0) => {}

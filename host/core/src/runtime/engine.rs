@@ -11,14 +11,16 @@ use wasmtime::{
 use super::error::RuntimeError;
 use super::limits::Limits;
 
-/// How often a running guest is looked at. CPU budgets are counted in these.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How often a running guest is looked at.
+const TICK: Duration = Duration::from_millis(10);
 
 /// The engine, and how many calls may run on it at once.
 pub(super) struct Engines {
     pub(super) engine: Engine,
     pub(super) pooling: bool,
     pub(super) slots: Arc<Semaphore>,
+    /// For instances that stand ready.
+    pub(super) places: Arc<Semaphore>,
 }
 
 impl Engines {
@@ -34,7 +36,9 @@ impl Engines {
             }
         };
         tick(engine.weak());
-        Ok(Self { engine, pooling, slots: Arc::new(Semaphore::new(limits.calls as usize)) })
+        let slots = Arc::new(Semaphore::new(limits.calls as usize));
+        let places = Arc::new(Semaphore::new(super::stock::READY_IN_ALL as usize));
+        Ok(Self { engine, pooling, slots, places })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a guest is given: everything of WASI 0.2 without power, and requests that egress judges.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
@@ -8,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::signing::turnbuckle::connector as contract;
+use super::clock::Clock;
 use super::http::Hooks;
 use super::limits::Limits;
 use super::log::Log;
@@ -37,16 +39,15 @@ pub(super) struct Meter {
     memory_limit: usize,
     table_limit: usize,
     pub(super) out_of_memory: bool,
-    ticks: u32,
-    /// Ticks that the call may run; while an instance only stands ready, there is no call.
-    pub(super) ticks_limit: u32,
+    pub(super) clock: Arc<Clock>,
+    /// How long the call may compute.
+    pub(super) cpu_limit: Duration,
     pub(super) out_of_time: bool,
 }
 
 impl Meter {
-    /// The limit that leaves so many ticks from now on.
-    pub(super) fn ticks(&self, more: u32) -> u32 {
-        self.ticks.saturating_add(more)
+    pub(super) fn memory(&self) -> usize {
+        self.memory
     }
 }
 
@@ -98,8 +99,8 @@ impl Sandbox {
             memory_limit: limits.memory,
             table_limit: limits.table_elements,
             out_of_memory: false,
-            ticks: 0,
-            ticks_limit: u32::MAX,
+            clock: Arc::new(Clock::new()),
+            cpu_limit: limits.call_cpu,
             out_of_time: false,
         };
         let sandbox = Self { wasi: wasi.build(), http, table, hooks: Hooks::default(), meter, log };
@@ -110,8 +111,7 @@ impl Sandbox {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut running| {
             let meter = &mut running.data_mut().meter;
-            meter.ticks += 1;
-            if meter.ticks > meter.ticks_limit {
+            if meter.clock.spent() > meter.cpu_limit {
                 meter.out_of_time = true;
                 return Ok(UpdateDeadline::Interrupt);
             }

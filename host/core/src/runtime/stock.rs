@@ -3,10 +3,10 @@
 //! Making an instance takes as long as a short request. An instance that stands ready has run nothing but its own
 //! instantiation, belongs to no connection yet, and is used for one call only.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
@@ -20,13 +20,17 @@ use super::sandbox::{self, Sandbox};
 const READY: usize = 4;
 /// Instances that stand ready for all components together.
 pub(super) const READY_IN_ALL: u32 = 64;
+/// What one that stands ready may hold; a larger guest is made when it is called.
+const READY_MEMORY: usize = 32 << 20;
+/// The start of a guest is its code too: it may compute or wait for ever.
+const READY_CPU: Duration = Duration::from_millis(100);
+const READY_WITHIN: Duration = Duration::from_secs(1);
 
-static READY_NOW: AtomicU32 = AtomicU32::new(0);
-
-/// An instance in its store.
-pub(super) struct Instance {
-    pub(super) store: Store<Sandbox>,
-    pub(super) plugin: ConnectorPlugin,
+/// An instance in its store, and the place that it takes among those that stand ready.
+struct Instance {
+    store: Store<Sandbox>,
+    plugin: ConnectorPlugin,
+    _place: OwnedSemaphorePermit,
 }
 
 /// One component, and its instances in waiting.
@@ -35,6 +39,7 @@ pub(super) struct Stock {
     pre: ConnectorPluginPre<Sandbox>,
     pub(super) limits: Limits,
     pub(super) slots: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     ready: Mutex<Vec<Instance>>,
 }
 
@@ -45,16 +50,20 @@ impl Stock {
             ConnectorPluginPre::new(linker.instantiate_pre(component)?)
         };
         let pre = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
-        Ok(Self { engine: engines.engine.clone(), pre, limits, slots: engines.slots.clone(), ready: Mutex::default() })
+        Ok(Self {
+            engine: engines.engine.clone(),
+            pre,
+            limits,
+            slots: engines.slots.clone(),
+            places: engines.places.clone(),
+            ready: Mutex::default(),
+        })
     }
 
     /// One that stands ready.
-    pub(super) fn take(&self) -> Option<Instance> {
-        let taken = self.ready.lock().expect("no holder of this lock panics").pop();
-        if taken.is_some() {
-            READY_NOW.fetch_sub(1, Ordering::Relaxed);
-        }
-        taken
+    pub(super) fn take(&self) -> Option<(Store<Sandbox>, ConnectorPlugin)> {
+        let taken = self.ready.lock().expect("no holder of this lock panics").pop()?;
+        Some((taken.store, taken.plugin))
     }
 
     pub(super) fn store(&self) -> Store<Sandbox> {
@@ -68,29 +77,25 @@ impl Stock {
 
     /// Puts one instance more in waiting, after a call and off its path.
     pub(super) fn refill(self: &Arc<Self>) {
-        let full = self.ready.lock().expect("no holder of this lock panics").len() >= READY;
-        if full || READY_NOW.load(Ordering::Relaxed) >= READY_IN_ALL {
+        if self.ready.lock().expect("no holder of this lock panics").len() >= READY {
             return;
         }
+        // Taken before anything is made, so that however many calls end at once, no more are made than there is room for.
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
         let stock = self.clone();
         tokio::spawn(async move {
             let mut store = stock.store();
-            store.data_mut().meter.ticks_limit = 10;
+            store.data_mut().meter.cpu_limit = READY_CPU;
+            let clock = store.data().meter.clock.clone();
             // One that can't be made is made on the path of the next call, which then tells why.
-            if let Ok(plugin) = stock.instantiate(&mut store).await {
+            let making = clock.metered(stock.instantiate(&mut store));
+            let made = tokio::time::timeout(READY_WITHIN, making).await;
+            if let (Ok(Ok(plugin)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
                 let mut ready = stock.ready.lock().expect("no holder of this lock panics");
                 if ready.len() < READY {
-                    READY_NOW.fetch_add(1, Ordering::Relaxed);
-                    ready.push(Instance { store, plugin });
+                    ready.push(Instance { store, plugin, _place: place });
                 }
             }
         });
-    }
-}
-
-impl Drop for Stock {
-    fn drop(&mut self) {
-        let left = self.ready.get_mut().map_or(0, |ready| ready.len());
-        READY_NOW.fetch_sub(u32::try_from(left).unwrap_or(0), Ordering::Relaxed);
     }
 }

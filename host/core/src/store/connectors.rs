@@ -39,6 +39,21 @@ impl Reader<'_> {
         Ok(found)
     }
 
+    /// Digests of the components that a backup brought along.
+    pub(crate) fn components(&self) -> Result<Vec<String>, StoreError> {
+        let mut digests = Vec::new();
+        let mut entries = self.prefixed(Table::Components, b"", b"")?;
+        while let Some(entry) = entries.next()? {
+            digests.push(String::from_utf8_lossy(entry.key()).into_owned());
+        }
+        Ok(digests)
+    }
+
+    /// One of them.
+    pub(crate) fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get_with(Table::Components, digest.as_bytes(), |bytes| Ok(bytes.to_vec()))
+    }
+
     /// A fact about the store itself.
     pub(crate) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
         self.record(Table::Meta, key.as_bytes())
@@ -55,6 +70,11 @@ impl Writer<'_> {
     /// Says whether it was there. That no connection is pinned to it is the caller's to check, in the same job.
     pub(crate) fn remove_connector(&mut self, name: &ConnectorName, version: &Version) -> Result<bool, StoreError> {
         self.remove(Table::Connectors, &codec::connector_version(name, version))
+    }
+
+    /// Lets go of a component that a backup brought along.
+    pub(crate) fn forget_component(&mut self, digest: &str) -> Result<bool, StoreError> {
+        self.remove(Table::Components, digest.as_bytes())
     }
 
     /// Sets a fact about the store itself.

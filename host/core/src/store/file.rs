@@ -17,7 +17,7 @@ use tempfile::TempPath;
 
 use super::error::StoreError;
 use super::schema::Schema;
-use super::tables::Bytes;
+use super::tables::{Bytes, Table};
 
 /// A copy is read once and in order: a cache gains it nothing.
 const COPY_CACHE: usize = 4 * 1024 * 1024;
@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
         kept.push(format!(".v{found}.bak"));
         let kept = PathBuf::from(kept);
         // A copy of the same version from an attempt that did not get through is replaced.
-        copy(&database, &leftover_prefix(path), &kept)?
+        copy(&database, &leftover_prefix(path), &kept, std::iter::empty())?
             .persist(&kept)
             .map_err(|failed| file("rename", &kept)(failed.error))?;
         sync_directory(&kept)?;
@@ -45,12 +45,16 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
     Ok(database)
 }
 
-/// Copies the newest state into a new file.
-pub(super) fn backup(database: &Database, to: &Path) -> Result<(), StoreError> {
+/// Copies the newest state into a new file, and components with it.
+pub(super) fn backup(
+    database: &Database,
+    to: &Path,
+    components: impl Iterator<Item = (String, PathBuf)>,
+) -> Result<(), StoreError> {
     if exists(to)? {
         return Err(StoreError::Exists { path: to.to_owned() });
     }
-    let copy = copy(database, &leftover_prefix(to), to)?;
+    let copy = copy(database, &leftover_prefix(to), to, components)?;
     copy.persist_noclobber(to).map_err(|failed| match failed.error.kind() {
         io::ErrorKind::AlreadyExists => StoreError::Exists { path: to.to_owned() },
         _ => file("rename", to)(failed.error),
@@ -92,11 +96,26 @@ fn probe(path: &Path, schema: Schema) -> Result<(), StoreError> {
 }
 
 /// Copies every table as it is, whatever version it has.
-fn copy(database: &Database, prefix: &OsString, to: &Path) -> Result<TempPath, StoreError> {
+fn copy(
+    database: &Database,
+    prefix: &OsString,
+    to: &Path,
+    components: impl Iterator<Item = (String, PathBuf)>,
+) -> Result<TempPath, StoreError> {
     let snapshot = database.begin_read().map_err(StoreError::engine)?;
     let temporary = temporary(to, prefix)?;
     let target = guarded(&temporary, || Builder::new().set_cache_size(COPY_CACHE).create(&temporary))?;
     copy_tables(&snapshot, &target)?;
+    for (digest, path) in components {
+        let component = std::fs::read(&path).map_err(file("read", &path))?;
+        let transaction = target.begin_write().map_err(StoreError::engine)?;
+        transaction
+            .open_table(Table::Components.definition())
+            .map_err(StoreError::engine)?
+            .insert(digest.as_bytes(), component.as_slice())
+            .map_err(StoreError::engine)?;
+        transaction.commit().map_err(StoreError::engine)?;
+    }
     finish(target, &temporary)?;
     Ok(temporary)
 }

@@ -32,10 +32,12 @@ pub(super) enum Table {
     Flows,
     /// Connection id, flow id → nothing.
     FlowsByConnection,
+    /// Digest → component. Filled in a backup alone, and emptied when that is opened: otherwise components are files.
+    Components,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -48,6 +50,7 @@ impl Table {
         Self::History,
         Self::Flows,
         Self::FlowsByConnection,
+        Self::Components,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -64,6 +67,7 @@ impl Table {
             Self::History => "history",
             Self::Flows => "flows",
             Self::FlowsByConnection => "flows-by-connection",
+            Self::Components => "components",
         }
     }
 

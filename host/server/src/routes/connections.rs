@@ -15,7 +15,7 @@ use crate::input::{Json as Input, Search, misfit};
 use crate::problem::{Problem, Words};
 
 /// A page of connections, by name.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(ConnectionFilter), responses((status = 200, body = Page<ConnectionView>)))]
+#[utoipa::path(get, operation_id = "connections.list", path = "/api/v1/connections", tag = "connections", params(ConnectionFilter), responses((status = 200, body = Page<ConnectionView>)))]
 pub(super) async fn list(
     State(host): State<Host>,
     who: Who,
@@ -25,7 +25,7 @@ pub(super) async fn list(
 }
 
 /// Makes a connection and tests it; the verdict stands in the answer.
-#[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = NewConnection, responses((status = 201, body = ConnectionView), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "connections.create", path = "/api/v1/connections", tag = "connections", request_body = NewConnection, responses((status = 201, body = ConnectionView), (status = 422, body = Words)))]
 pub(super) async fn create(
     State(host): State<Host>,
     who: Who,
@@ -41,13 +41,13 @@ pub(super) async fn create(
 }
 
 /// One connection, by id or name.
-#[utoipa::path(get, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Words)))]
+#[utoipa::path(get, operation_id = "connections.show", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.connection(&who, &key)?))
 }
 
 /// Saves a change and tests it. The version may stand in the body or in `If-Match`.
-#[utoipa::path(patch, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(patch, operation_id = "connections.edit", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn edit(
     State(host): State<Host>,
     who: Who,
@@ -59,27 +59,32 @@ pub(super) async fn edit(
         let version =
             tag.to_str().ok().and_then(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').parse::<u64>().ok());
         let version = version.ok_or_else(|| Problem::input("If-Match", "is not an ETag of a connection"))?;
-        object.entry("version").or_insert(version.into());
+        match object.get("version").and_then(Value::as_u64) {
+            Some(own) if own != version => {
+                return Err(Problem::input("version", "is another one than `If-Match` says"));
+            }
+            _ => object.insert("version".into(), version.into()),
+        };
     }
     let edit: EditConnection = serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
     Ok(tagged(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
 }
 
 /// Deletes a connection that no flow uses.
-#[utoipa::path(delete, path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "connections.delete", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
 pub(super) async fn delete(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<StatusCode, Problem> {
     host.delete_connection(&who, &key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Tests a connection; the verdict stands in the answer.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Words)))]
+#[utoipa::path(post, operation_id = "connections.test", path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Words)))]
 pub(super) async fn test(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.test_connection(&who, &key).await?))
 }
 
 /// Tries a new credential; only one that passes replaces the old one.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/reconnect", tag = "connections", params(("key" = String, Path)), request_body = Reconnect, responses((status = 200, body = Reconnected), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "connections.reconnect", path = "/api/v1/connections/{key}/reconnect", tag = "connections", params(("key" = String, Path)), request_body = Reconnect, responses((status = 200, body = Reconnected), (status = 422, body = Words)))]
 pub(super) async fn reconnect(
     State(host): State<Host>,
     who: Who,
@@ -90,25 +95,25 @@ pub(super) async fn reconnect(
 }
 
 /// Switches a connection on.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
+#[utoipa::path(post, operation_id = "connections.enable", path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
 pub(super) async fn enable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, true).await?))
 }
 
 /// Switches a connection off: test and send are refused.
-#[utoipa::path(post, path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
+#[utoipa::path(post, operation_id = "connections.disable", path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
 pub(super) async fn disable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
     Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, false).await?))
 }
 
 /// Flows using the connection.
-#[utoipa::path(get, path = "/api/v1/connections/{key}/flows", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = Vec<FlowRow>)))]
+#[utoipa::path(get, operation_id = "connections.flows", path = "/api/v1/connections/{key}/flows", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = Vec<FlowRow>)))]
 pub(super) async fn flows(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Answer<Vec<FlowRow>> {
     Ok(Json(host.connection_flows(&who, &key)?))
 }
 
 /// Who changed it, newest first.
-#[utoipa::path(get, path = "/api/v1/connections/{key}/history", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Change>)))]
+#[utoipa::path(get, operation_id = "connections.history", path = "/api/v1/connections/{key}/history", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Change>)))]
 pub(super) async fn history(
     State(host): State<Host>,
     who: Who,

@@ -18,7 +18,7 @@ use crate::problem::{Problem, Words};
 const COMPONENT: usize = 256 << 20;
 
 /// Installed connectors, the newest version of each.
-#[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors", params(ConnectorFilter), responses((status = 200, body = Vec<ConnectorView>)))]
+#[utoipa::path(get, operation_id = "connectors.list", path = "/api/v1/connectors", tag = "connectors", params(ConnectorFilter), responses((status = 200, body = Vec<ConnectorView>)))]
 pub(super) async fn list(
     State(host): State<Host>,
     who: Who,
@@ -28,7 +28,7 @@ pub(super) async fn list(
 }
 
 /// Installs a component: the body is the WebAssembly itself.
-#[utoipa::path(post, path = "/api/v1/connectors", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 201, body = InstallReport), (status = 200, body = InstallReport, description = "It was there already"), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "connectors.install", path = "/api/v1/connectors", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 201, body = InstallReport), (status = 200, body = InstallReport, description = "It was there already"), (status = 422, body = Words)))]
 pub(super) async fn install(State(host): State<Host>, who: Who, request: Request) -> Result<Response, Problem> {
     let component = component(request).await?;
     let report = host.install_connector(&who, component).await?;
@@ -37,14 +37,14 @@ pub(super) async fn install(State(host): State<Host>, who: Who, request: Request
 }
 
 /// Judges a component as an install does, and keeps nothing.
-#[utoipa::path(post, path = "/api/v1/connectors/check", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 200, body = CheckReport), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "connectors.check", path = "/api/v1/connectors/check", tag = "connectors", request_body(content = Vec<u8>, content_type = "application/wasm"), responses((status = 200, body = CheckReport), (status = 422, body = Words)))]
 pub(super) async fn check(State(host): State<Host>, who: Who, request: Request) -> Answer<CheckReport> {
     let component = component(request).await?;
     Ok(Json(host.check_connector(&who, component).await?))
 }
 
 /// One connector: `github`, or `github@1.2.0`.
-#[utoipa::path(get, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Words)))]
+#[utoipa::path(get, operation_id = "connectors.show", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<ConnectorView> {
     Ok(Json(host.connector(&who, &name)?))
 }
@@ -60,7 +60,7 @@ pub(super) struct Switch {
 }
 
 /// Enables, disables or features a connector.
-#[utoipa::path(patch, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), request_body = Switch, responses((status = 200, body = ConnectorView), (status = 404, body = Words)))]
+#[utoipa::path(patch, operation_id = "connectors.change", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), request_body = Switch, responses((status = 200, body = ConnectorView), (status = 404, body = Words)))]
 pub(super) async fn change(
     State(host): State<Host>,
     who: Who,
@@ -77,7 +77,7 @@ pub(super) async fn change(
 }
 
 /// Moves connections to another version.
-#[utoipa::path(post, path = "/api/v1/connectors/{name}/upgrade", tag = "connectors", params(("name" = String, Path)), request_body = Upgrade, responses((status = 200, body = UpgradeReport), (status = 409, body = Words)))]
+#[utoipa::path(post, operation_id = "connectors.upgrade", path = "/api/v1/connectors/{name}/upgrade", tag = "connectors", params(("name" = String, Path)), request_body = Upgrade, responses((status = 200, body = UpgradeReport), (status = 409, body = Words)))]
 pub(super) async fn upgrade(
     State(host): State<Host>,
     who: Who,
@@ -88,13 +88,13 @@ pub(super) async fn upgrade(
 }
 
 /// Starts a connector in a fresh sandbox and checks that it says of itself what it said when it was installed.
-#[utoipa::path(post, path = "/api/v1/connectors/{name}/verify", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(post, operation_id = "connectors.verify", path = "/api/v1/connectors/{name}/verify", tag = "connectors", params(("name" = String, Path)), responses((status = 200, body = ConnectorView), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn verify(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<ConnectorView> {
     Ok(Json(host.verify_connector(&who, &name).await?))
 }
 
 /// Removes a connector, or one version of it.
-#[utoipa::path(delete, path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "connectors.remove", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
 pub(super) async fn remove(
     State(host): State<Host>,
     who: Who,
@@ -105,7 +105,7 @@ pub(super) async fn remove(
 }
 
 /// The icon of a connector, under a policy that lets it do nothing but be drawn.
-#[utoipa::path(get, path = "/api/v1/connectors/{name}/icon", tag = "connectors", params(("name" = String, Path)), responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = Words)))]
+#[utoipa::path(get, operation_id = "connectors.icon", path = "/api/v1/connectors/{name}/icon", tag = "connectors", params(("name" = String, Path)), responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = Words)))]
 pub(super) async fn icon(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
     let view = host.connector(&who, &name)?;
     let Some(svg) = view.installed.descriptor.icon_svg else {

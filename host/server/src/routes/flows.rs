@@ -11,19 +11,19 @@ use crate::input::{Json as Input, Search};
 use crate::problem::{Problem, Words};
 
 /// A page of flows, by id.
-#[utoipa::path(get, path = "/api/v1/flows", tag = "flows", params(Cursor), responses((status = 200, body = Page<Flow>)))]
+#[utoipa::path(get, operation_id = "flows.list", path = "/api/v1/flows", tag = "flows", params(Cursor), responses((status = 200, body = Page<Flow>)))]
 pub(super) async fn list(State(host): State<Host>, who: Who, Search(from): Search<Cursor>) -> Answer<Page<Flow>> {
     Ok(Json(host.flows(&who, from.cursor.as_deref(), from.limit)?))
 }
 
 /// One flow.
-#[utoipa::path(get, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = Flow), (status = 404, body = Words)))]
+#[utoipa::path(get, operation_id = "flows.show", path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = Flow), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Answer<Flow> {
     Ok(Json(host.flow(&who, &id)?))
 }
 
 /// Registers a flow, or what changed of it.
-#[utoipa::path(put, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), request_body = PutFlow, responses((status = 200, body = Flow), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "flows.put", path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), request_body = PutFlow, responses((status = 200, body = Flow), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
@@ -34,20 +34,20 @@ pub(super) async fn put(
 }
 
 /// Forgets a flow.
-#[utoipa::path(delete, path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Words)))]
+#[utoipa::path(delete, operation_id = "flows.remove", path = "/api/v1/flows/{id}", tag = "flows", params(("id" = String, Path)), responses((status = 204), (status = 404, body = Words)))]
 pub(super) async fn remove(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     host.remove_flow(&who, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A person opened it: all its connections are tested.
-#[utoipa::path(post, path = "/api/v1/flows/{id}/open", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = FlowReport), (status = 404, body = Words)))]
+#[utoipa::path(post, operation_id = "flows.open", path = "/api/v1/flows/{id}/open", tag = "flows", params(("id" = String, Path)), responses((status = 200, body = FlowReport), (status = 404, body = Words)))]
 pub(super) async fn open(State(host): State<Host>, who: Who, Path(id): Path<String>) -> Answer<FlowReport> {
     Ok(Json(host.open_flow(&who, &id).await?))
 }
 
 /// A person selected a connection in it: the use is added and tested.
-#[utoipa::path(post, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path)), request_body = PutUse, responses((status = 200, body = FlowReport), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "flows.select", path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path)), request_body = PutUse, responses((status = 200, body = FlowReport), (status = 422, body = Words)))]
 pub(super) async fn select(
     State(host): State<Host>,
     who: Who,
@@ -59,6 +59,7 @@ pub(super) async fn select(
 
 /// Which use goes.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Id or name of the connection.
@@ -68,7 +69,7 @@ pub(super) struct Which {
 }
 
 /// Takes a use away.
-#[utoipa::path(delete, path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path), Which), responses((status = 200, body = Flow), (status = 404, body = Words)))]
+#[utoipa::path(delete, operation_id = "flows.deselect", path = "/api/v1/flows/{id}/uses", tag = "flows", params(("id" = String, Path), Which), responses((status = 200, body = Flow), (status = 404, body = Words)))]
 pub(super) async fn deselect(
     State(host): State<Host>,
     who: Who,

@@ -14,7 +14,7 @@ use crate::input::Json as Input;
 use crate::problem::{Problem, Words};
 
 /// How the host stands.
-#[utoipa::path(get, path = "/api/v1/host", tag = "host", responses((status = 200, body = HostReport)))]
+#[utoipa::path(get, operation_id = "host.report", path = "/api/v1/host", tag = "host", responses((status = 200, body = HostReport)))]
 pub(super) async fn report(State(host): State<Host>, who: Who) -> Answer<HostReport> {
     Ok(Json(host.report(&who)?))
 }
@@ -29,7 +29,7 @@ pub(super) struct Backup {
 }
 
 /// Copies the store while it runs. The master key is not in the copy.
-#[utoipa::path(post, path = "/api/v1/host/backup", tag = "host", request_body = Backup, responses((status = 204), (status = 422, body = Words)))]
+#[utoipa::path(post, operation_id = "host.backup", path = "/api/v1/host/backup", tag = "host", request_body = Backup, responses((status = 204), (status = 422, body = Words)))]
 pub(super) async fn backup(
     State(host): State<Host>,
     who: Who,
@@ -43,7 +43,7 @@ pub(super) async fn backup(
 }
 
 /// Makes a new master key and seals every secret anew.
-#[utoipa::path(post, path = "/api/v1/host/rotate-key", tag = "host", responses((status = 200, body = Rotation), (status = 409, body = Words)))]
+#[utoipa::path(post, operation_id = "host.rotate-key", path = "/api/v1/host/rotate-key", tag = "host", responses((status = 200, body = Rotation), (status = 409, body = Words)))]
 pub(super) async fn rotate_key(State(host): State<Host>, who: Who) -> Answer<Rotation> {
     Ok(Json(host.rotate_key(&who).await?))
 }

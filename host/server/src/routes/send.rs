@@ -7,21 +7,39 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use turnbuckle::{Error, Host};
+use utoipa::openapi::HttpMethod;
 
 use super::Who;
 use crate::input::Search;
-use crate::problem::Problem;
+use crate::problem::{Problem, Words};
 
 /// Headers of this prefix are the request's own, without it.
 const PREFIX: &str = "turnbuckle-header-";
 
-#[derive(Debug, Deserialize)]
+/// Methods that a description has a word for; those of WebDAV are taken besides.
+pub(super) const METHODS: [(HttpMethod, &str); 7] = [
+    (HttpMethod::Get, "get"),
+    (HttpMethod::Head, "head"),
+    (HttpMethod::Post, "post"),
+    (HttpMethod::Put, "put"),
+    (HttpMethod::Patch, "patch"),
+    (HttpMethod::Delete, "delete"),
+    (HttpMethod::Options, "options"),
+];
+
+/// Where a request through a connection goes.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     /// A path on the connection's first origin, or a URL within its origins.
     url: String,
 }
 
+/// Sends a request through a connection, by the method of this one; TRACE and CONNECT are refused. The body, `Content-Type`
+/// and `Accept` travel as they are, any other header as `Turnbuckle-Header-<name>`. An answer with `Turnbuckle-Send: upstream`
+/// is the service's own, and `Turnbuckle-Send-Headers` names the headers that it came with.
+#[utoipa::path(method(get), operation_id = "connections.send", path = "/api/v1/connections/{key}/send", tag = "connections", params(("key" = String, Path), Target), responses((status = "default", description = "The service's own answer"), (status = 403, body = Words), (status = 404, body = Words), (status = 409, body = Words), (status = 502, body = Words), (status = 504, body = Words)))]
 pub(super) async fn send(
     State(host): State<Host>,
     who: Who,
@@ -40,14 +58,20 @@ pub(super) async fn send(
         .boxed_unsync(),
     );
     *outgoing.method_mut() = parts.method;
-    *outgoing.uri_mut() =
-        target.url.parse().map_err(|error| Problem::input("url", format!("is not a path or a URL: {error}")))?;
+    *outgoing.uri_mut() = target
+        .url
+        .parse()
+        .map_err(|error| Problem::input("url", format!("is neither a path that begins with `/` nor a URL: {error}")))?;
     *outgoing.headers_mut() = forwarded(&parts.headers)?;
     let response = host.send(&who, &key, outgoing).await?;
     let mut response = response.map(Body::new);
     let headers = response.headers_mut();
     // The answer of a stranger must not act under this server's name.
     headers.remove(header::SET_COOKIE);
+    let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    let names = HeaderValue::try_from(names.join(", "))
+        .map_err(|_names_are_tokens| Problem::input("url", "answered with too many headers"))?;
+    headers.insert(HeaderName::from_static("turnbuckle-send-headers"), names);
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.insert(HeaderName::from_static("turnbuckle-send"), HeaderValue::from_static("upstream"));
     Ok(response)

@@ -185,7 +185,7 @@ fn a_backup_is_a_store_of_one_moment() {
     let store = place.open();
     put(&store, (0..200).map(|number| connection(number, &format!("c{number}"))));
     let to = place.directory.path().join("copy.redb");
-    store.backup(&to).unwrap();
+    store.backup(&to, std::iter::empty()).unwrap();
     put(&store, [connection(900, "later")]);
 
     let copy = Store::open(&to, Options::default()).unwrap();
@@ -198,7 +198,7 @@ fn a_backup_is_a_store_of_one_moment() {
 fn a_backup_replaces_nothing() {
     let place = Place::new();
     let store = place.open();
-    let error = store.backup(&place.path()).unwrap_err();
+    let error = store.backup(&place.path(), std::iter::empty()).unwrap_err();
     assert!(matches!(error, StoreError::Exists { path } if path == place.path()));
 }
 
