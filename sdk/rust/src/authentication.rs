@@ -1,7 +1,6 @@
-//! Where a credential goes. Every value is a template that the host expands.
+//! How a connection authenticates: computed values, how the credential is obtained, where it goes.
 
-pub use crate::bindings::turnbuckle::connector::types::Placement;
-use crate::{Authentication, Basic, Derivation, Derived, Grant, Parameter};
+use crate::{Assertion, Authentication, Derivation, Derived, Grant, Parameter, Placement};
 
 impl Authentication {
     /// Nothing is attached, and nothing need be obtained: the fields are the credential.
@@ -11,15 +10,31 @@ impl Authentication {
 
     /// Attaches this to every request.
     #[must_use]
-    pub fn place(mut self, placement: Placement) -> Self {
-        self.placements.push(placement);
+    pub fn place(mut self, placement: impl Into<Placement>) -> Self {
+        self.placements.push(placement.into());
         self
     }
 
     /// A value that the host computes: the base64 of a template, as `{name}`.
     #[must_use]
-    pub fn base64(mut self, name: impl Into<String>, template: impl Into<String>) -> Self {
-        self.derived.push(Derived { name: name.into(), value: Derivation::Base64(template.into()) });
+    pub fn base64(self, name: impl Into<String>, template: impl Into<String>) -> Self {
+        self.derive(name, Derivation::Base64(template.into()))
+    }
+
+    /// A token that the host signs, as `{name}`: for services that take it as the credential.
+    ///
+    /// ```
+    /// # use turnbuckle_sdk::{Algorithm, Assertion, Authentication, Placement};
+    /// let token = Assertion::new(Algorithm::Es256, "{private-key}").key_id("{key-id}").issuer("{issuer-id}");
+    /// Authentication::new().jwt("token", token).place(Placement::header("Authorization", "Bearer {token}"));
+    /// ```
+    #[must_use]
+    pub fn jwt(self, name: impl Into<String>, token: Assertion) -> Self {
+        self.derive(name, Derivation::Jwt(token.build()))
+    }
+
+    fn derive(mut self, name: impl Into<String>, value: Derivation) -> Self {
+        self.derived.push(Derived { name: name.into(), value });
         self
     }
 }
@@ -44,47 +59,6 @@ impl Default for Grant {
     }
 }
 
-fn parameter(name: impl Into<String>, value: impl Into<String>) -> Parameter {
+pub(crate) fn parameter(name: impl Into<String>, value: impl Into<String>) -> Parameter {
     Parameter { name: name.into(), value: value.into() }
-}
-
-fn basic(username: impl Into<String>, password: impl Into<String>) -> Basic {
-    Basic { username: username.into(), password: password.into() }
-}
-
-impl Placement {
-    /// A header, such as `Authorization: Bearer {token}`.
-    pub fn header(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Header(parameter(name, value))
-    }
-
-    /// A query parameter.
-    pub fn query(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Query(parameter(name, value))
-    }
-
-    /// A cookie.
-    pub fn cookie(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Cookie(parameter(name, value))
-    }
-
-    /// What the host puts before the path of every request: `/bot{bot-token}`.
-    pub fn path_prefix(template: impl Into<String>) -> Self {
-        Self::PathPrefix(template.into())
-    }
-
-    /// A form field, or a JSON Pointer into a JSON body.
-    pub fn body(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self::Body(parameter(name, value))
-    }
-
-    /// Basic authentication (RFC 7617).
-    pub fn basic_auth(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self::Basic(basic(username, password))
-    }
-
-    /// Digest authentication (RFC 7616).
-    pub fn digest_auth(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self::Digest(basic(username, password))
-    }
 }

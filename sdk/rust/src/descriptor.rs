@@ -91,6 +91,26 @@ impl Protocol {
         Self { name: name.into(), label: label.into(), help: None, sign_in: SignIn::None, fields: Vec::new() }
     }
 
+    /// OAuth 2.0 with a person in a browser. It asks for the client unless an identity provider supplies it.
+    ///
+    /// ```
+    /// # use turnbuckle_sdk::Protocol;
+    /// Protocol::oauth2("oauth2", "OAuth 2.0").help("Signs in with your account.");
+    /// ```
+    pub fn oauth2(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self::new(name, label)
+            .sign_in(SignIn::Browser)
+            .field(Field::client_id().help(
+                "Of the app that you registered with the service, with this host's callback address as its redirect URI.",
+            ))
+            .field(Field::client_secret())
+    }
+
+    /// OAuth 2.0 without a person: the client is whose access it is.
+    pub fn client_credentials(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self::new(name, label).sign_in(SignIn::Unattended).field(Field::client_id()).field(Field::client_secret())
+    }
+
     /// What a person should know before choosing it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -117,6 +137,18 @@ impl Field {
     fn new(name: impl Into<String>, label: impl Into<String>, kind: FieldKind) -> Self {
         let (name, label) = (name.into(), label.into());
         Self { name, label, help: None, placeholder: None, kind, required: false, default: None, pattern: None }
+    }
+
+    /// The id of an OAuth client, `client-id`; an identity provider may supply it.
+    pub fn client_id() -> Self {
+        Self::text("client-id", "Client ID").required().help("Of the app that you registered with the service.")
+    }
+
+    /// The secret of an OAuth client, `client-secret`; an identity provider may supply it.
+    pub fn client_secret() -> Self {
+        Self::secret("client-secret", "Client secret")
+            .required()
+            .help("Of the same app. Only this host sees it; it goes nowhere but to the service, to obtain tokens.")
     }
 
     /// One line of free text.
@@ -187,5 +219,24 @@ impl Field {
     pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_of_oauth_asks_for_the_client() {
+        for (protocol, sign_in) in [
+            (Protocol::oauth2("o", "OAuth"), SignIn::Browser),
+            (Protocol::client_credentials("c", "Client"), SignIn::Unattended),
+        ] {
+            assert_eq!(protocol.sign_in, sign_in);
+            let fields: Vec<_> =
+                protocol.fields.iter().map(|field| (field.name.as_str(), &field.kind, field.required)).collect();
+            let client = [("client-id", &FieldKind::Text, true), ("client-secret", &FieldKind::Secret, true)];
+            assert_eq!(fields, client);
+        }
     }
 }

@@ -31,15 +31,29 @@
 //! turnbuckle_sdk::export!(Example);
 //! ```
 //!
+//! Where a credential is more than a field, a line says how it is obtained: [`oauth2::authorization_code`],
+//! [`oauth2::client_credentials`], [`jwt_bearer`], [`session`]; and how it signs: [`Placement::oauth1`],
+//! [`Placement::aws_sigv4`]. What these write are records of the contract, so an unusual service only needs another field
+//! of one. A service that tells failure in a 200 takes a [`Classifier`], one that signs in its own way a [`Signer`].
+//!
 //! `cargo test` runs the connector natively against a [`testing::Script`]; `turnbuckle connector build` makes the component.
 
 #![warn(missing_docs)]
 
+mod assertion;
 mod authentication;
+mod classifier;
 mod descriptor;
 mod export;
 mod failure;
 pub mod http;
+pub mod keys;
+pub mod oauth2;
+mod placement;
+mod request;
+mod session;
+pub mod signer;
+mod template;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
@@ -63,27 +77,22 @@ pub mod testing;
     clippy::needless_pass_by_value,
     reason = "generated from the contract"
 )]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "connector-plugin",
-        pub_export_macro: true,
-        export_macro_name: "export_connector",
-        default_bindings_module: "turnbuckle_sdk::bindings",
-        additional_derives: [PartialEq, Eq],
-    });
-}
+pub mod bindings;
 
-pub use authentication::Placement;
+pub use assertion::Assertion;
 pub use bindings::turnbuckle::connector::types::{
     Account, Algorithm, Authentication, Authorization, Basic, Body, Capture, Certificate, Choice, Connection,
     Derivation, Derived, Descriptor, Encoding, Failure, FailureKind, Field, FieldKind, Grant, Jwt, Lifecycle, Oauth1,
-    Oauth1Signature, Parameter, Protocol, Report, Request, SignIn, Sigv4, Source,
+    Oauth1Signature, Parameter, Placement, Protocol, Report, Request, SignIn, Sigv4, Source,
 };
+pub use classifier::Classifier;
 #[doc(hidden)]
-pub use export::log_panics;
+pub use export::{classify, log_panics};
+pub use oauth2::jwt_bearer;
 /// JSON, for bodies and for scripted answers.
 pub use serde_json as json;
+pub use session::{Session, session};
+pub use signer::Signer;
 
 /// What every connector is.
 pub trait Connector {

@@ -19,13 +19,18 @@
 //! assert_eq!(sent.len(), 2);
 //! ```
 
+pub(crate) mod keys;
+mod lines;
+
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::http::{Error, Request, Response};
-use crate::{Authentication, Connection, Placement};
+use crate::{Connection, signer};
+pub use lines::{authentication, placements};
 
 thread_local! {
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
@@ -34,6 +39,7 @@ thread_local! {
 #[derive(Debug, Default)]
 struct Running {
     steps: VecDeque<Step>,
+    secrets: BTreeMap<String, String>,
     sent: Vec<Request>,
 }
 
@@ -43,11 +49,12 @@ struct Step {
     answer: Result<Response, Error>,
 }
 
-/// Requests that are expected, in order, and how each is answered.
+/// Requests that are expected, in order, and how each is answered; the secrets that a signer's keys stand for.
 #[derive(Debug, Default)]
 #[must_use = "a script does nothing until it runs something"]
 pub struct Script {
     steps: VecDeque<Step>,
+    secrets: BTreeMap<String, String>,
 }
 
 /// A request that is expected and has no answer yet.
@@ -69,12 +76,27 @@ impl Script {
         Expectation { script: self, expected: request }
     }
 
+    /// What `{name}` stands for where a signer opens a key; its HMACs are the real ones.
+    ///
+    /// ```
+    /// use turnbuckle_sdk::testing::Script;
+    /// use turnbuckle_sdk::{Encoding, keys};
+    ///
+    /// let script = Script::new().secret("signing-key", "hunter2");
+    /// let (mac, _) = script.run(|| keys::open("{signing-key}", Encoding::Text).unwrap().mac(keys::Hash::Sha256, b"x"));
+    /// assert_eq!(mac.len(), 32);
+    /// ```
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secrets.insert(name.into(), value.into());
+        self
+    }
+
     /// Runs something that sends exactly these requests, and gives its answer and the requests as they were sent.
     ///
     /// # Panics
     /// Where it sends anything else, or not everything.
     pub fn run<T>(self, run: impl FnOnce() -> T) -> (T, Vec<Request>) {
-        RUNNING.set(Some(Running { steps: self.steps, sent: Vec::new() }));
+        RUNNING.set(Some(Running { steps: self.steps, secrets: self.secrets, sent: Vec::new() }));
         let value = run();
         let running = RUNNING.take().expect("the script was put there above");
         let left: Vec<_> = running.steps.iter().map(|step| line(&step.expected)).collect();
@@ -131,25 +153,10 @@ pub fn connection(protocol: &str, settings: &[(&str, &str)]) -> Connection {
     Connection { protocol: protocol.to_owned(), settings }
 }
 
-/// Placements in a line each, to compare with.
-pub fn placements(authentication: &Authentication) -> Vec<String> {
-    authentication
-        .placements
-        .iter()
-        .map(|placement| match placement {
-            Placement::Header(header) => format!("header {}: {}", header.name, header.value),
-            Placement::Query(query) => format!("query {}={}", query.name, query.value),
-            Placement::Cookie(cookie) => format!("cookie {}={}", cookie.name, cookie.value),
-            Placement::PathPrefix(prefix) => format!("path-prefix {prefix}"),
-            Placement::Body(body) => format!("body {}={}", body.name, body.value),
-            Placement::Basic(basic) => format!("basic {}:{}", basic.username, basic.password),
-            Placement::Digest(digest) => format!("digest {}:{}", digest.username, digest.password),
-            Placement::Oauth1(_) => "oauth1".to_owned(),
-            Placement::AwsSigv4(_) => "aws-sigv4".to_owned(),
-            Placement::ClientCertificate(_) => "client-certificate".to_owned(),
-            Placement::Signed => "signed".to_owned(),
-        })
-        .collect()
+/// A request as a signer would see it: without what is secret, with the hash of its body.
+pub fn unsigned(request: Request, timestamp: u64) -> signer::Request {
+    let body_sha256 = Sha256::digest(&request.body).to_vec();
+    signer::Request { method: request.method, url: request.url, headers: request.headers, body_sha256, timestamp }
 }
 
 /// What `send` does natively.
