@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
 mod access;
+mod attacks;
 mod bundled;
 mod cli;
 mod connections;
