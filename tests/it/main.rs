@@ -3,6 +3,7 @@
 
 mod access;
 mod attacks;
+mod author;
 mod bundled;
 mod cli;
 mod connections;
