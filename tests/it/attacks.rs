@@ -169,6 +169,18 @@ fn no_attack_on_the_egress_takes_a_secret_elsewhere() {
     assert_eq!(notes.iter().filter(|note| *note == "{key}{token}").count(), 3, "a guest's template is text");
 }
 
+#[test]
+fn headers_that_are_too_large_are_told_with_their_limit() {
+    let scene = Scene::with(&["exfil"]);
+    let settings = json!({"attack": "headers-too-large"});
+    let made = by_guest(&scene, "Large", "exfil", "header", &settings, &json!({"key": TOKEN})).ended(201).json();
+    let verdict = &made["verdict"];
+    assert_eq!(verdict["kind"], "budget", "{verdict:#}");
+    let message = verdict["message"].as_str().unwrap();
+    assert!(message.contains("header") && message.contains("64 KiB"), "{message}");
+    assert_eq!(scene.upstream.arrived().len(), 0);
+}
+
 /// A connection of the guest `echo` by one of its protocols, and what stands where the credential travelled.
 struct Travels {
     protocol: &'static str,

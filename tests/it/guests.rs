@@ -114,6 +114,15 @@ fn every_broken_rule_of_a_descriptor_is_named_with_its_place() {
 }
 
 #[test]
+fn a_descriptor_that_is_too_large_is_refused_as_a_whole() {
+    let scene = Scene::with(&[]);
+    let problem = offer(&scene.api, breaking(30)).ended(422).json();
+    assert_eq!(wrong_fields(&problem), ["descriptor"], "{problem:#}");
+    assert!(problem["problems"][0]["message"].as_str().unwrap().contains("at most 262144 are allowed"), "{problem:#}");
+    assert_eq!(scene.api.get("/connectors").ended(200).json(), json!([]));
+}
+
+#[test]
 fn a_connector_with_more_interfaces_installs_and_shows_them() {
     let scene = Scene::with(&["signer", "classifier"]);
     for (guest, interface) in [("signer", "signer"), ("classifier", "classifier")] {
@@ -139,6 +148,15 @@ fn a_test_that_takes_too_much_fails_alone_with_the_right_words() {
     assert_eq!(verdict(&scene, "handles")["outcome"], "failed");
     scene.upstream.on("GET", "/", |_arrived| Reply::status(200));
     assert_eq!(scene.api.get("/connectors/echo").ended(200).json()["name"], "echo");
+}
+
+#[test]
+fn a_call_that_takes_too_many_handles_is_told_which_limit_ended_it() {
+    let scene = Scene::with(&["handles"]);
+    let verdict = verdict(&scene, "handles");
+    assert_eq!(verdict["kind"], "budget", "{verdict:#}");
+    let message = verdict["message"].as_str().unwrap();
+    assert!(message.contains("handles") && message.contains("4096"), "{message}");
 }
 
 #[test]
