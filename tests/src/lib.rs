@@ -1,8 +1,11 @@
 //! What the tests stand on: the real binary in a world of its own, a service it talks to, and eyes that find secrets.
 
 pub mod api;
+pub mod browser;
 pub mod components;
 pub mod leaks;
+pub mod moto;
+pub mod oidc;
 pub mod peer;
 pub mod tree;
 pub mod upstream;
