@@ -18,6 +18,7 @@ mod decode;
 mod digest;
 mod error;
 mod expand;
+mod obtain;
 mod permit;
 mod plan;
 mod policy;

@@ -24,7 +24,7 @@ mod store;
 mod model;
 
 pub use connections::Body;
-pub use host::{Builder, Host};
+pub use host::{Builder, CallbackAnswer, Host};
 pub use model::actor::{Actor, Permission};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
@@ -37,7 +37,8 @@ pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
+    Alert, Authorization, Authorize, CheckReport, ConnectionFilter, CredentialView, IdentityProviderView,
+    PutIdentityProvider, Tokens, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
     FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
     Upgrade, UpgradeReport, UpgradeRow,
 };

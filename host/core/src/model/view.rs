@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Status, Visibility};
 use super::connector::{ConnectorRef, Installed, Surface};
+use super::credential::Credential;
 use super::descriptor::Descriptor;
 use super::flow::{Flow, FlowStatus, Progress, UsedAs};
 use super::id::{ConnectionId, ConnectorName, FlowId};
@@ -50,9 +51,33 @@ pub struct NewConnection {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// The operator's OAuth client; the only one for this protocol where none is named and none is given with the fields.
+    #[serde(default)]
+    pub identity_provider: Option<String>,
+    /// Tokens that were obtained elsewhere: nobody has to sign in then.
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
     /// Who may see it.
     #[serde(default)]
     pub visibility: Visibility,
+}
+
+/// Tokens that were obtained elsewhere and are brought along.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tokens {
+    /// By name: `access-token`, `refresh-token`, and what else the protocol captures in secret.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub secrets: BTreeMap<String, Secret>,
+    /// What the protocol captures for everyone to see, such as `instance-url`.
+    #[serde(default)]
+    pub visible: BTreeMap<String, String>,
+    /// When the access token expires, where that is known.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A change of a connection. What is left out stays; a blank secret keeps the stored one.
@@ -92,9 +117,110 @@ pub struct Reconnect {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// Tokens that were obtained elsewhere.
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
     /// Take the new credential although it belongs to another account.
     #[serde(default)]
     pub accept_account: bool,
+}
+
+/// How a person comes back who authorizes a connection.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Authorize {
+    /// The port of 127.0.0.1 on which whoever asks waits for the browser, on the browser's own machine. Without it the
+    /// answer sets a cookie, and the browser that holds it has to be the one that authorizes.
+    #[serde(default)]
+    pub loopback_port: Option<u16>,
+    /// Keep the old credential in use until the new one has passed its test.
+    #[serde(default)]
+    pub reconnect: bool,
+    /// Take the new credential although it belongs to another account.
+    #[serde(default)]
+    pub accept_account: bool,
+}
+
+/// A sign-in that waits for a person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Authorization {
+    /// Where the person agrees.
+    pub url: String,
+    /// What has to be registered at the service.
+    pub redirect_uri: String,
+    /// Until when.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub expires_at: Timestamp,
+    /// What the cookie of the browser holds.
+    #[serde(skip)]
+    pub cookie: Option<Secret>,
+}
+
+/// An OAuth client to be registered with the host.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PutIdentityProvider {
+    /// For people; the name where nothing is given.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The one connector that may use it.
+    pub connector: String,
+    /// The protocol that it serves.
+    pub protocol: String,
+    /// The client at the service.
+    pub client_id: String,
+    /// Its secret; a blank one keeps the stored one.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub client_secret: Option<Secret>,
+}
+
+/// An OAuth client as people see it: no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct IdentityProviderView {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub label: String,
+    /// The one connector that may use it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub connector: ConnectorName,
+    /// The protocol that it serves.
+    pub protocol: String,
+    /// The client at the service.
+    pub client_id: String,
+    /// Whether it has a secret.
+    pub has_secret: bool,
+    /// The path of its redirect URI, which is no other's.
+    pub callback: String,
+    /// Who set it up.
+    pub owner: String,
+    /// When it was last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+}
+
+/// What is known of a credential that was obtained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct CredentialView {
+    /// Names of the tokens and other secrets.
+    pub secrets: Vec<String>,
+    /// What everyone may see.
+    pub visible: BTreeMap<String, String>,
+    /// When it was obtained.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub obtained_at: Timestamp,
+    /// When it expires, where that is known.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What became of a reconnect.
@@ -133,6 +259,14 @@ pub struct ConnectionView {
     pub settings: BTreeMap<String, String>,
     /// Names of the secret fields that have a value.
     pub secrets: Vec<String>,
+    /// The operator's OAuth client that it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
+    /// Whether everything is there that a sign-in takes. Otherwise a person has to authorize it.
+    pub complete: bool,
+    /// What a sign-in obtained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialView>,
     /// Where its requests may go.
     pub origins: Vec<String>,
     /// Whether a person left it switched on.
@@ -161,7 +295,12 @@ pub struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(crate) fn of(connection: Connection, origins: Vec<String>, flows: u64) -> Self {
+    pub(crate) fn of(
+        connection: Connection,
+        credential: Option<Credential>,
+        origins: Vec<String>,
+        flows: u64,
+    ) -> Self {
         Self {
             status: connection.status(),
             id: connection.id,
@@ -172,6 +311,14 @@ impl ConnectionView {
             protocol: connection.protocol,
             settings: connection.settings,
             secrets: connection.secrets.into_keys().collect(),
+            identity_provider: connection.identity_provider,
+            complete: connection.complete,
+            credential: credential.map(|credential| CredentialView {
+                secrets: credential.secrets.into_keys().collect(),
+                visible: credential.visible,
+                obtained_at: credential.obtained_at,
+                expires_at: credential.expires_at,
+            }),
             origins,
             enabled: connection.enabled,
             verdict: connection.verdict,
