@@ -135,6 +135,34 @@ fn a_connection_is_edited_reconnected_and_used_by_command() {
 }
 
 #[test]
+fn a_path_that_does_not_begin_with_a_slash_is_refused_before_anything_is_sent() {
+    let (world, upstream) = prepared();
+    create(&world, &upstream, "Orders", "token=-", TOKEN).done();
+    upstream.forget();
+    for path in ["zen", "zen/more", "?zen"] {
+        let ran = world.run(&["connection", "send", "Orders", path]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{path}: {}", ran.err);
+        assert!(ran.err.contains("`/`"), "{path}: it says how a path begins: {}", ran.err);
+    }
+    assert_eq!(upstream.arrived().len(), 0);
+    upstream.on("GET", "/zen", |_arrived| Reply::status(200).body("Keep it logically awesome."));
+    assert_eq!(world.run(&["connection", "send", "Orders", "/zen"]).done().out, "Keep it logically awesome.");
+}
+
+#[test]
+fn a_connection_that_is_switched_off_can_be_edited_and_is_not_tested() {
+    let (world, upstream) = prepared();
+    create(&world, &upstream, "Orders", "token=-", TOKEN).done();
+    world.run(&["connection", "disable", "Orders"]).done();
+    upstream.forget();
+    let edited = world.json(&["connection", "edit", "Orders", "--set", "test-path=/elsewhere"]);
+    assert_eq!((&edited["status"], &edited["verdict"]), (&json!("disabled"), &Value::Null), "{edited:#}");
+    assert_eq!(edited["settings"]["test-path"], "/elsewhere");
+    world.run(&["connection", "edit", "Orders", "--description", "Off for now"]).done();
+    assert_eq!(upstream.arrived().len(), 0);
+}
+
+#[test]
 fn help_names_every_command_and_hides_no_secret_default() {
     let mut world = world();
     world.set("TURNBUCKLE_TOKEN", TOKEN);

@@ -2,16 +2,22 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
+use turnbuckle_tests::components;
+use turnbuckle_tests::upstream::{Reply, Upstream};
+use turnbuckle_tests::world::{Ran, World};
 
 use crate::scene::{BINARY, Scene, TOKEN, world};
-use turnbuckle_tests::world::World;
 
 const STORE: &str = "turnbuckle.redb";
 
 /// A world with one connection in it and no server.
-fn filled() -> (World, turnbuckle_tests::upstream::Upstream) {
+fn filled() -> (World, Upstream) {
     let scene = Scene::http();
     scene.connected("Orders");
     let Scene { server, world, upstream, .. } = scene;
@@ -81,6 +87,73 @@ fn a_wrong_master_key_from_the_environment_is_told() {
     assert!(!world.data().join("master.key").exists());
 }
 
+/// A world whose operator looks after the master key, with one connection in it, and the key's file.
+fn kept_by_the_operator() -> (World, PathBuf, Upstream) {
+    let upstream = Upstream::start();
+    let world = World::new(BINARY);
+    let key = world.file("operator.key", format!("{}\n", BASE64_STANDARD.encode([7; 32])));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let lines =
+        ["[egress]", &format!("allow = [{:?}]", upstream.origin()), "[vault]", &format!("key-file = {key:?}"), ""];
+    world.configure(&lines.join("\n"));
+    world.run(&["connector", "install", components::path(BINARY, "http").to_str().unwrap()]).done();
+    upstream.on("GET", "/", |arrived| {
+        Reply::status(if arrived.header("authorization") == format!("Bearer {TOKEN}") { 200 } else { 401 })
+    });
+    let url = format!("url={}", upstream.origin());
+    let mut create = vec!["connection", "create", "--connector", "http", "--name", "Orders", "--protocol", "bearer"];
+    create.extend(["--set", &url, "--secret", "token=-"]);
+    world.run_with(TOKEN, &create).done();
+    (world, key, upstream)
+}
+
+#[test]
+fn a_key_file_of_the_operators_is_used_and_no_other_key_is_made() {
+    let (world, key, _upstream) = kept_by_the_operator();
+    world.run(&["connection", "test", "Orders"]).done();
+    assert!(!world.data().join("master.key").exists(), "there is one key, and it is the operator's");
+    assert_eq!(fs::read_to_string(key).unwrap(), format!("{}\n", BASE64_STANDARD.encode([7; 32])));
+}
+
+#[test]
+fn a_key_file_that_is_missing_wrong_or_open_to_others_is_told_and_nothing_is_overwritten() {
+    let (world, key, _upstream) = kept_by_the_operator();
+    let good = fs::read(&key).unwrap();
+    let shown = key.to_str().unwrap();
+    let sound = |what: &str, ran: &Ran| {
+        assert!(ran.err.contains("hint:") && !ran.err.contains("panicked"), "{what}: {}", ran.err);
+        assert!(!ran.err.contains(&BASE64_STANDARD.encode([7; 32])), "{what}: the key itself is not shown");
+        assert!(!world.data().join("master.key").exists(), "{what}: no other key is made");
+    };
+
+    fs::remove_file(&key).unwrap();
+    let ran = world.run(&["connection", "list"]).ended(1).says(&format!("the master key file {shown} is missing"));
+    sound("missing", &ran);
+    assert!(!key.exists(), "a new key would hide that the old one is lost");
+
+    let other = format!("{}\n", BASE64_STANDARD.encode([8; 32])).into_bytes();
+    for (what, content, words) in [
+        ("another", other, format!("which {shown} does not hold")),
+        ("text", b"swordfish\n".to_vec(), format!("the master key in {shown} is not 32 bytes in base64")),
+        ("empty", vec![], format!("the master key in {shown} is not 32 bytes in base64")),
+    ] {
+        fs::write(&key, &content).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let ran = world.run(&["connection", "list"]).ended(1).says(&words);
+        sound(what, &ran);
+        assert_eq!(fs::read(&key).unwrap(), content, "{what}");
+    }
+
+    fs::write(&key, &good).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let words = format!("the master key file {shown} can be read by others: its mode is 644");
+    sound("exposed", &world.run(&["connection", "list"]).ended(1).says(&words));
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o644, "it is the operator's to change");
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    world.run(&["connection", "test", "Orders"]).done();
+}
+
 #[test]
 fn a_port_that_is_taken_is_told_with_the_way_out() {
     let world = world();
@@ -139,7 +212,6 @@ fn what_was_acknowledged_survives_a_kill() {
 
 #[test]
 fn the_key_and_the_token_are_for_the_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
     let world = world();
     let _server = world.serve();
     for name in ["master.key", "server.json", STORE] {
@@ -162,6 +234,52 @@ fn a_backup_of_a_running_host_can_be_restored() {
     let listed = restored.json(&["connection", "list"]);
     let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
     assert_eq!(names, [json!("Orders")]);
+}
+
+#[test]
+fn a_restored_backup_works_on_another_machine() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    let copy = scene.world.work().join("copy");
+    scene.world.run(&["backup", copy.to_str().unwrap()]).done();
+    let Scene { server, world, upstream, .. } = scene;
+    server.stop();
+    upstream.forget();
+
+    let mut restored = World::new(BINARY);
+    restored.set("TURNBUCKLE_EGRESS_ALLOW", &upstream.origin());
+    let key = world.data().join("master.key");
+    restored.run(&["restore", copy.to_str().unwrap(), "--key", key.to_str().unwrap()]).done();
+    restored.run(&["connection", "test", "Orders"]).done();
+    assert_eq!(upstream.arrived()[0].header("authorization"), format!("Bearer {TOKEN}"));
+}
+
+#[test]
+fn a_backup_put_back_over_a_directory_works_and_keeps_what_was_there() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    let copy = scene.world.work().join("copy");
+    scene.world.run(&["backup", copy.to_str().unwrap()]).done();
+    scene.connected("Invoices");
+    let Scene { server, mut world, upstream, .. } = scene;
+    world.run(&["restore", copy.to_str().unwrap(), "--force"]).ended(5).says(&server.url).says("hint:");
+    server.stop();
+    upstream.forget();
+
+    world.run(&["restore", copy.to_str().unwrap()]).ended(5).says("is not empty").says("--force");
+    world.run(&["restore", copy.to_str().unwrap(), "--force"]).done();
+    world.set("TURNBUCKLE_EGRESS_ALLOW", &upstream.origin());
+    let listed = world.json(&["connection", "list"]);
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
+    assert_eq!(names, [json!("Orders")], "as it was when the backup was made");
+    world.run(&["connection", "test", "Orders"]).done();
+    assert_eq!(upstream.arrived()[0].header("authorization"), format!("Bearer {TOKEN}"));
+
+    let mut before = world.bare(&["--data"]);
+    before.arg(world.data().with_extension("bak")).args(["--output", "json", "connection", "list"]);
+    let kept = Ran::of(&mut before, "").done().json();
+    let names: Vec<_> = kept["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
+    assert_eq!(names, [json!("Invoices"), json!("Orders")], "what was there is kept beside");
 }
 
 #[test]

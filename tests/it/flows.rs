@@ -63,6 +63,29 @@ fn a_row_says_testing_while_the_service_takes_its_time() {
 }
 
 #[test]
+fn a_credential_that_was_replaced_shows_in_the_row_of_every_flow() {
+    let scene = Scene::http();
+    scene.api.post("/connections", &scene.bearer("Orders", "not-the-token")).ended(201);
+    put(&scene, "nightly", "Nightly", &json!([{"connection": "Orders", "used-as": "action", "step": "read"}]));
+    let tested = scene.api.post("/connections/Orders/test", &json!({})).ended(200).json();
+    let row = || scene.api.get("/connections/Orders/flows").ended(200).json()[0].clone();
+    let failed = row();
+    assert_eq!((&failed["progress"], &failed["last-tested"]), (&json!("failed"), &tested["verdict"]["at"]));
+
+    let refused =
+        scene.api.post("/connections/Orders/reconnect", &json!({"secrets": {"token": "wrong-again"}})).ended(200);
+    assert_eq!(refused.json()["replaced"], false);
+    assert_eq!(row(), failed, "a trial that replaced nothing says nothing about the connection");
+
+    let replaced = scene.api.post("/connections/Orders/reconnect", &json!({"secrets": {"token": TOKEN}})).ended(200);
+    let replaced = replaced.json();
+    assert_eq!((&replaced["replaced"], &replaced["connection"]["status"]), (&json!(true), &json!("active")));
+    let passed = row();
+    assert_eq!((&passed["progress"], &passed["last-tested"]), (&json!("passed"), &replaced["verdict"]["at"]));
+    assert_ne!(passed["last-tested"], failed["last-tested"]);
+}
+
+#[test]
 fn opening_a_flow_tests_its_connections_and_tells_which_will_not_work() {
     let scene = Scene::http();
     scene.connected("Orders");

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
 mod access;
+mod attacks;
+mod author;
 mod bundled;
 mod cli;
 mod connections;
@@ -12,9 +14,11 @@ mod flows;
 mod guests;
 mod input;
 mod netns;
+mod offers;
 mod peers;
 mod readme;
 mod scene;
 mod secret_blind;
 mod send;
 mod tidy;
+mod upgrade;

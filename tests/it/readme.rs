@@ -1,13 +1,12 @@
 //! What README says one can do, one can do.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 use turnbuckle_tests::tree;
 use turnbuckle_tests::world::{Ran, Serving};
 
-use crate::scene::{BINARY, world};
+use crate::scene::{developers, world};
 
 /// The lines of README's console blocks, in their order.
 fn commands() -> Vec<String> {
@@ -42,7 +41,7 @@ fn the_check_of_a_fresh_machine_runs_what_readme_tells_developers_to_run() {
 #[test]
 fn the_tour_tells_its_story_and_leaves_nothing_behind() {
     let world = world();
-    let ran = Ran::of(&mut world.bare(&["--output", "json", "demo"]), "").done();
+    let ran = Ran::of(developers(&mut world.bare(&["--output", "json", "demo"])), "").done();
     let told = ran.json();
     let steps = told["steps"].as_array().unwrap();
     let names: Vec<_> = steps.iter().map(|step| step["name"].as_str().unwrap()).collect();
@@ -54,18 +53,15 @@ fn the_tour_tells_its_story_and_leaves_nothing_behind() {
     assert_eq!(left, Vec::<std::path::PathBuf>::new());
     assert!(!world.data().exists());
 
-    let told = Ran::of(&mut world.bare(&["demo"]), "").done();
+    let told = Ran::of(developers(&mut world.bare(&["demo"])), "").done();
     assert!(told.out.lines().count() >= steps.len(), "{}", told.out);
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "building connectors takes the developer's own compiler")]
 fn up_builds_installs_and_serves_the_bundled_connectors() {
     let world = world();
-    let mut command = Command::new(BINARY);
-    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(world.data()).current_dir(tree::top());
-    command.env_clear().envs(std::env::vars().filter(|(name, _)| !name.starts_with("TURNBUCKLE_")));
-    command.env("CARGO_TARGET_DIR", turnbuckle_tests::world::target_of(std::path::Path::new(BINARY)));
+    let mut command = world.command(&["up", "--listen", "127.0.0.1:0"]);
+    developers(&mut command).current_dir(tree::top());
     let server = Serving::start(command, &world.data());
     let connectors = server.api().get("/connectors").ended(200).json();
     let names: Vec<_> = connectors.as_array().unwrap().iter().map(|view| view["name"].as_str().unwrap()).collect();

@@ -75,8 +75,7 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
 #[test]
 fn a_request_stays_within_the_connections_origins() {
     let elsewhere = Upstream::start();
-    let scene = Scene::http();
-    scene.world.allow(&[scene.upstream.origin(), elsewhere.origin()]);
+    let scene = Scene::opened(&["http"], &[&elsewhere]);
     scene.connected("Orders");
     scene.upstream.forget();
     let port = elsewhere.address().port();

@@ -19,6 +19,19 @@ pub fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("percent-encoded", bytes.iter().flat_map(|byte| format!("%{byte:02X}").into_bytes()).collect()),
         ("utf-16", secret.encode_utf16().flat_map(u16::to_le_bytes).collect()),
     ];
+    // As queries and forms have it, and as a part of a path: what has a meaning there is encoded.
+    for (upper, lower, kept) in [
+        ("url-encoded", "url-encoded in lower case", "-._~"),
+        ("in a path", "in a path in lower case", "-._~!$&'()*+,;=:@"),
+    ] {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte);
+        let spell = |encoded: &dyn Fn(u8) -> String| {
+            let each = |byte: &u8| if plain(*byte) { vec![*byte] } else { encoded(*byte).into_bytes() };
+            bytes.iter().flat_map(each).collect::<Vec<_>>()
+        };
+        found.push((upper, spell(&|byte| format!("%{byte:02X}"))));
+        found.push((lower, spell(&|byte| format!("%{byte:02x}"))));
+    }
     let json = serde_json::to_string(secret).expect("text is JSON");
     found.push(("json", json.as_bytes()[1..json.len() - 1].to_vec()));
     // Within other text a secret may begin at any of three places of a base64 group. Its first and last characters there

@@ -42,6 +42,29 @@ impl Arrived {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+
+    /// An answer with everything that arrived, headers and body, in headers and body.
+    pub fn echo(&self) -> Reply {
+        let mut reply = Reply::status(200).header("content-type", "text/plain");
+        for (name, value) in &self.headers {
+            if let Ok(value) = HeaderValue::try_from(value.as_bytes()) {
+                let name = HeaderName::try_from(format!("x-echo-{name}")).expect("a header's name");
+                reply.headers.append(name, value);
+            }
+        }
+        reply.body(self.whole())
+    }
+
+    /// The request as it reads: its first line, its headers, its body.
+    pub fn whole(&self) -> String {
+        let mut whole = format!("{} {}?{}\n", self.method, self.path, self.query);
+        for (name, value) in &self.headers {
+            whole.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        whole.push('\n');
+        whole.push_str(&self.text());
+        whole
+    }
 }
 
 /// What is answered.
@@ -167,21 +190,7 @@ impl Upstream {
 
     /// Answers with everything that arrived, headers and body, in headers and body.
     pub fn echo(&self, path: &str) {
-        self.on("*", path, |arrived| {
-            let mut reply = Reply::status(200).header("content-type", "text/plain");
-            let mut body = format!("{} {}?{}\n", arrived.method, arrived.path, arrived.query);
-            for (name, value) in &arrived.headers {
-                let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                body.push_str(&format!("{name}: {text}\n"));
-                if let Ok(value) = HeaderValue::try_from(&text) {
-                    let name = HeaderName::try_from(format!("x-echo-{name}")).expect("a header's name");
-                    reply.headers.append(name, value);
-                }
-            }
-            body.push('\n');
-            body.push_str(&arrived.text());
-            reply.body(body)
-        });
+        self.on("*", path, Arrived::echo);
     }
 
     /// Everything that arrived so far, oldest first.

@@ -141,9 +141,12 @@ impl Catalog {
         let digest = Digest::of(component);
         self.runtime.compile(component, &digest).await.map_err(Error::from)?;
         let described = self.runtime.describe(&digest).await.map_err(|error| match error {
-            CallError::Trapped { .. } | CallError::Cpu { .. } | CallError::Wall { .. } | CallError::Memory { .. } => {
-                Error::field("component", format!("`describe` did not answer: {error}"))
-            }
+            CallError::Trapped { .. }
+            | CallError::Cpu { .. }
+            | CallError::Wall { .. }
+            | CallError::Memory { .. }
+            | CallError::Handles { .. }
+            | CallError::Headers { .. } => Error::field("component", format!("`describe` did not answer: {error}")),
             other => Error::from(other),
         })?;
         let descriptor = described.value;

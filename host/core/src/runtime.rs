@@ -149,7 +149,7 @@ impl Runtime {
         connection: &GuestConnection,
     ) -> Result<Called<Result<Authentication, Failure>>, CallError> {
         let connection = convert::connection(connection);
-        let budget = self.inner.limits.describe();
+        let budget = self.inner.limits.quiet();
         let called =
             self.call(digest, budget, None, |guest, store| Box::pin(guest.authenticate(store, connection))).await?;
         let value = called.value.map(convert::authentication).map_err(convert::failure);

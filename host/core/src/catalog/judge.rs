@@ -40,10 +40,14 @@ impl Judge {
         self.problems.push(FieldProblem::new(format!("descriptor.{}", place.into()), words));
     }
 
+    fn say_of_all(&mut self, words: impl Into<String>) {
+        self.problems.push(FieldProblem::new("descriptor", words));
+    }
+
     fn descriptor(&mut self, descriptor: &Descriptor) {
         let size = serde_json::to_vec(descriptor).map_or(usize::MAX, |text| text.len());
         if size > DESCRIPTOR_BYTES {
-            self.say("", format!("has {size} bytes; at most {DESCRIPTOR_BYTES} are allowed"));
+            self.say_of_all(format!("has {size} bytes; at most {DESCRIPTOR_BYTES} are allowed"));
             return;
         }
         self.name("name", &descriptor.name);

@@ -126,7 +126,9 @@ fn blame(error: &CallError) -> (FailureKind, Option<String>, Option<String>) {
     let connector = Some("this is a fault of the connector: tell its publisher".to_owned());
     match error {
         CallError::Trapped { log, .. } => (FailureKind::ConnectorFault, connector, Some(log.clone())),
-        CallError::Cpu { .. } | CallError::Memory { .. } => (FailureKind::Budget, connector, None),
+        CallError::Cpu { .. } | CallError::Memory { .. } | CallError::Handles { .. } | CallError::Headers { .. } => {
+            (FailureKind::Budget, connector, None)
+        }
         CallError::Wall { .. } => (FailureKind::Timeout, Some("test it again later".to_owned()), None),
         _ => (FailureKind::Unavailable, Some("test it again later".to_owned()), None),
     }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use wasmtime::Store;
+use wasmtime::component::ResourceTableError;
+use wasmtime_wasi_http::FieldMapError;
 
 use super::Called;
 use super::bindings::plugin::ConnectorPlugin;
 use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
 use super::error::CallError;
+use super::limits::Limits;
 use super::sandbox::{Network, Sandbox};
 use super::stock::Stock;
 
@@ -94,10 +97,21 @@ where
         Ok(Ok(Err(error))) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
             Err(CallError::Sandbox { message: format!("{error:#}") })
         }
-        Ok(Ok(Err(error))) => Err(trapped(&error, log.text())),
+        Ok(Ok(Err(error))) => Err(ended(&error, &stock.limits).unwrap_or_else(|| trapped(&error, log.text()))),
     };
     stock.refill();
     result
+}
+
+/// A limit that ended the call, where it was one.
+fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CallError> {
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(CallError::Handles { limit: limits.handles });
+    }
+    if matches!(error.downcast_ref(), Some(FieldMapError::TotalSizeTooBig)) {
+        return Some(CallError::Headers { limit: limits.header_bytes });
+    }
+    None
 }
 
 /// The guest's own last words say more than the trap.

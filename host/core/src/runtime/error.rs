@@ -77,6 +77,10 @@ pub(crate) enum CallError {
     Wall { limit: Duration },
     #[error("the connector asked for more than {} MiB of memory", .limit >> 20)]
     Memory { limit: usize },
+    #[error("the connector asked for more than {limit} handles (limits.handles)")]
+    Handles { limit: u32 },
+    #[error("the connector wrote more than {} KiB of headers (limits.header-kib)", .limit >> 10)]
+    Headers { limit: usize },
     #[error("the sandbox failed: {message}")]
     Sandbox { message: String },
 }
@@ -120,13 +124,16 @@ impl From<CompileError> for Error {
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Trapped { .. } | CallError::Cpu { .. } | CallError::Wall { .. } | CallError::Memory { .. } => {
-                Self::Refused {
-                    rule: "connector-fault",
-                    message: error.to_string(),
-                    hint: Some("this is a fault of the connector: tell its publisher".into()),
-                }
-            }
+            CallError::Trapped { .. }
+            | CallError::Cpu { .. }
+            | CallError::Wall { .. }
+            | CallError::Memory { .. }
+            | CallError::Handles { .. }
+            | CallError::Headers { .. } => Self::Refused {
+                rule: "connector-fault",
+                message: error.to_string(),
+                hint: Some("this is a fault of the connector: tell its publisher".into()),
+            },
             CallError::NotCompiled { .. } | CallError::Sandbox { .. } => {
                 Self::internal("calling the connector")(Box::new(error))
             }

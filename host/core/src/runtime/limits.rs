@@ -53,6 +53,11 @@ impl Limits {
         Budget { cpu: self.describe_cpu, wall: self.describe_cpu * 10 }
     }
 
+    /// Of a call without a network that is not `describe`.
+    pub(super) fn quiet(&self) -> Budget {
+        Budget { cpu: self.call_cpu, wall: self.call_cpu * 10 }
+    }
+
     pub(super) fn test(&self) -> Budget {
         Budget { cpu: self.call_cpu, wall: self.test_wall }
     }

@@ -1,4 +1,4 @@
-//! Prints 10 MiB in `describe` and in `test`, on both streams, then answers; the last line is `chatter: the end`.
+//! Prints 10 MiB in `describe`, on both streams, then answers; its `test` never stops printing.
 
 use std::io::Write as _;
 
@@ -10,24 +10,25 @@ impl Guest for Chatter {
     const NAME: &str = "chatter";
 
     fn describe() -> Descriptor {
-        chat();
+        chat((10 << 20) / LINE);
+        eprintln!("chatter: the end");
         descriptor(Self::NAME)
     }
 
     fn test(_connection: Connection) -> Result<Report, Failure> {
-        chat();
+        chat(usize::MAX);
         Ok(report("said it all"))
     }
 }
 
-fn chat() {
-    let line = [b"la".repeat(2047), b"\n".to_vec()].concat();
-    let lines = (10 << 20) / line.len();
+const LINE: usize = 4096;
+
+fn chat(lines: usize) {
+    let line = [vec![b'a'; LINE - 1], b"\n".to_vec()].concat();
     for number in 0..lines {
         // A host that stops listening is no reason to stop.
         drop(if number % 2 == 0 { std::io::stdout().write_all(&line) } else { std::io::stderr().write_all(&line) });
     }
-    eprintln!("chatter: the end");
 }
 
 guest_kit::guest!(Chatter);
