@@ -192,9 +192,15 @@ impl Config {
             }
         }
         if let Some(url) = &self.public_url
-            && (!matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() || !url.username().is_empty())
+            && (!matches!(url.scheme(), "http" | "https")
+                || url.path() != "/"
+                || url.query().is_some()
+                || !url.username().is_empty())
         {
-            problems.push(FieldProblem::new("public-url", "must be https://<domain> or http://<domain>, with nothing behind it"));
+            problems.push(FieldProblem::new(
+                "public-url",
+                "must be https://<domain> or http://<domain>, with nothing behind it",
+            ));
         }
         if self.vault.key.is_some() && self.vault.key_file.is_some() {
             problems.push(FieldProblem::new(

@@ -32,7 +32,7 @@ use crate::store::Store;
 use vault::{Vault, VaultError};
 
 pub(crate) use grant::{Obtained, Opened};
-pub(crate) use sign_in::{Begin, Begun, Callback, Finish, Return};
+pub(crate) use sign_in::{Begin, Callback, Finish, Return};
 pub(crate) use usable::{Staged, Usable};
 
 /// Where the store keeps what the master key is recognised by.

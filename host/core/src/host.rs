@@ -19,9 +19,9 @@ use crate::model::error::Error;
 use crate::model::flow::Flow;
 use crate::model::verdict::Verdict;
 use crate::model::view::{
-    Authorization, Authorize, IdentityProviderView, PutIdentityProvider, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey, ConnectorView, EditConnection,
-    FlowReport, FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected,
-    Rotation, Upgrade, UpgradeReport,
+    Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey,
+    ConnectorView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport, NewConnection,
+    Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Upgrade, UpgradeReport,
 };
 use crate::runtime::Runtime;
 use crate::store::Store;
@@ -231,7 +231,9 @@ impl Host {
     ) -> Result<CallbackAnswer, Error> {
         match self.inner.connections.callback(provider, parameters, cookie).await? {
             Returned::GoOn(url) => Ok(CallbackAnswer::GoOn(url)),
-            Returned::Signed(signed) => Ok(CallbackAnswer::Done { authorized: signed.replaced, verdict: signed.verdict }),
+            Returned::Signed(signed) => {
+                Ok(CallbackAnswer::Done { authorized: signed.replaced, verdict: signed.verdict })
+            }
         }
     }
     /// Finishes a sign-in with the receipt that its browser brought.

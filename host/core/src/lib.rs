@@ -37,9 +37,9 @@ pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, Authorization, Authorize, CheckReport, ConnectionFilter, CredentialView, IdentityProviderView,
-    PutIdentityProvider, Tokens, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
-    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
-    Upgrade, UpgradeReport, UpgradeRow,
+    Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
+    CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport,
+    NewConnection, Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Tokens, Upgrade,
+    UpgradeReport, UpgradeRow,
 };
 pub use runtime::{Compiler, compile_worker};

@@ -18,7 +18,8 @@ pub(crate) fn one(view: &IdentityProviderView) -> String {
 
 pub(crate) fn list(views: &[IdentityProviderView]) -> String {
     if views.is_empty() {
-        return "No identity provider is set up. One lets people connect by OAuth without a client of their own.".into();
+        return "No identity provider is set up. One lets people connect by OAuth without a client of their own."
+            .into();
     }
     let mut rows = Rows::new(&["name", "connector", "protocol", "client id", "secret", "redirect URI"]);
     for view in views {

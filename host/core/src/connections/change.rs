@@ -241,7 +241,9 @@ impl Connections {
             return Err(Error::Refused {
                 rule: "browser",
                 message: format!("the protocol `{}` signs in by a browser", protocol.name),
-                hint: Some("authorize the connection again; its old credential stays in use until the new one passed".into()),
+                hint: Some(
+                    "authorize the connection again; its old credential stays in use until the new one passed".into(),
+                ),
             });
         }
         if !descriptor.fields(protocol).any(|field| field.kind == FieldKind::Secret) {

@@ -142,7 +142,10 @@ fn unknown<'a>(
 /// Tokens that a person brings along.
 pub(super) fn tokens(protocol: &Protocol, tokens: Tokens, problems: &mut Vec<FieldProblem>) -> Obtained {
     if protocol.sign_in == SignIn::None {
-        problems.push(FieldProblem::new("tokens", format!("`{}` knows no tokens: its fields are the credential", protocol.name)));
+        problems.push(FieldProblem::new(
+            "tokens",
+            format!("`{}` knows no tokens: its fields are the credential", protocol.name),
+        ));
     }
     for (name, secret) in &tokens.secrets {
         if kebab(name).is_err() || secret.is_empty() || secret.expose().contains('\0') {

@@ -100,10 +100,9 @@ fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
 
 pub(super) fn hint(kind: &FailureKind) -> Option<String> {
     match kind {
-        FailureKind::Unauthorized
-        | FailureKind::Expired
-        | FailureKind::Revoked
-        | FailureKind::UnknownRotation => Some("reconnect it with a new credential".to_owned()),
+        FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked | FailureKind::UnknownRotation => {
+            Some("reconnect it with a new credential".to_owned())
+        }
         FailureKind::InsufficientScope => Some("reconnect it and grant what it asks for".to_owned()),
         FailureKind::MisconfiguredClient => {
             Some("correct the OAuth client: its identity provider, or `client-id` and `client-secret`".to_owned())

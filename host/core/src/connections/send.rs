@@ -136,14 +136,9 @@ impl Connections {
             frames.push(Ok(frame));
         }
         shown.truncate(CLASSIFIED);
-        let headers = parts.headers.iter();
-        let answer = Answer {
-            status: parts.status.as_u16(),
-            headers: headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
-            body: shown,
-        };
+        let answer = Answer { status: parts.status, headers: &parts.headers, body: &shown };
         let guest = credentials::guest(pinned.connection, &usable.visible);
-        let said = self.runtime.classify(&pinned.installed.reference.digest, &guest, &answer).await;
+        let said = self.runtime.classify(&pinned.installed.reference.digest, &guest, answer).await;
         let said = said.unwrap_or_else(|error| {
             // A classifier that fails says nothing; the answer is passed on all the same.
             tracing::warn!(connection = %pinned.connection.id, %error, "the connector could not classify an answer");
@@ -157,7 +152,10 @@ impl Connections {
     /// A credential that is beyond renewal is a fact about the connection, whoever found out.
     async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
         if let Unusable::Failed(failure) = &unusable
-            && !matches!(failure.kind, FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited { .. })
+            && !matches!(
+                failure.kind,
+                FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited { .. }
+            )
         {
             let probed = probe::failed(failure.clone(), self.outside.now(), Duration::ZERO);
             self.record((connection.id, connection.version), probed).await?;

@@ -92,15 +92,17 @@ fn document(brought: &Brought) -> Value {
         // GitHub and others of its age answer forms and call them text.
         "text/plain" | "" if body.contains('=') && !body.contains(['<', '\n', ' ']) => form(),
         "text/html" => Value::from(body.into_owned()),
-        _ if essence.ends_with("xml") || body.trim_start().starts_with("<?xml") => match roxmltree::Document::parse(&body) {
-            Ok(document) => {
-                let root = document.root_element();
-                let mut object = Map::new();
-                object.insert(root.tag_name().name().to_owned(), element(root, 0));
-                Value::Object(object)
+        _ if essence.ends_with("xml") || body.trim_start().starts_with("<?xml") => {
+            match roxmltree::Document::parse(&body) {
+                Ok(document) => {
+                    let root = document.root_element();
+                    let mut object = Map::new();
+                    object.insert(root.tag_name().name().to_owned(), element(root, 0));
+                    Value::Object(object)
+                }
+                Err(_not_xml) => Value::from(body.into_owned()),
             }
-            Err(_not_xml) => Value::from(body.into_owned()),
-        },
+        }
         _ => Value::from(body.into_owned()),
     }
 }
@@ -218,14 +220,21 @@ fn by_code(code: &str, status: u16) -> FailureKind {
         Ok(Standard::InvalidRequest | Standard::UnsupportedGrantType) => FailureKind::Misconfigured { field: None },
         Ok(Standard::Extension(_)) | Err(_) => match code {
             "invalid_token" | "token_expired" => FailureKind::Expired,
-            "token_revoked" | "interaction_required" | "login_required" | "consent_required"
+            "token_revoked"
+            | "interaction_required"
+            | "login_required"
+            | "consent_required"
             | "invalid_refresh_token" => FailureKind::Revoked,
             "insufficient_scope" | "missing_scope" => FailureKind::InsufficientScope,
             "access_denied" => FailureKind::Forbidden,
             "temporarily_unavailable" | "server_error" | "internal_error" => FailureKind::Unavailable,
             "slow_down" | "rate_limited" | "ratelimited" => FailureKind::RateLimited { retry_after: None },
-            "unsupported_response_type" | "redirect_uri_mismatch" | "bad_redirect_uri" | "incorrect_client_credentials"
-            | "invalid_client_id" | "bad_client_secret" => FailureKind::MisconfiguredClient,
+            "unsupported_response_type"
+            | "redirect_uri_mismatch"
+            | "bad_redirect_uri"
+            | "incorrect_client_credentials"
+            | "invalid_client_id"
+            | "bad_client_secret" => FailureKind::MisconfiguredClient,
             _ if status == 401 => FailureKind::Unauthorized,
             _ if status >= 500 => FailureKind::Unavailable,
             _ => FailureKind::Other,

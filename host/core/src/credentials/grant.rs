@@ -82,11 +82,7 @@ impl From<Broke> for Unusable {
 
 impl Credentials {
     /// The values of a connection before anything was obtained for it: its fields, and its client.
-    pub(super) fn field_values(
-        &self,
-        pinned: Pinned<'_>,
-        secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Values, Error> {
+    pub(super) fn field_values(&self, pinned: Pinned<'_>, secrets: &BTreeMap<String, Secret>) -> Result<Values, Error> {
         let Pinned { connection, installed } = pinned;
         let mut values = values(&installed.descriptor, &connection.protocol, &connection.settings, secrets);
         let client = self.client(connection)?;

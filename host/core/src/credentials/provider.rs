@@ -97,14 +97,17 @@ impl Credentials {
             problems.push(FieldProblem::new("connector", format!("no connector named `{connector}` is installed")));
             return Ok(());
         };
-        let takes_client =
-            |protocol: &&Protocol| protocol.sign_in != SignIn::None && protocol.fields.iter().any(|f| f.name == CLIENT_ID);
+        let takes_client = |protocol: &&Protocol| {
+            protocol.sign_in != SignIn::None && protocol.fields.iter().any(|f| f.name == CLIENT_ID)
+        };
         let offered: Vec<_> = newest.descriptor.protocols.iter().filter(takes_client).collect();
         if !offered.iter().any(|offered| offered.name == protocol) {
             let names: Vec<_> = offered.iter().map(|protocol| protocol.name.as_str()).collect();
             let words = match names.as_slice() {
                 [] => format!("`{connector}` has no protocol with an OAuth client"),
-                names => format!("`{connector}` has no such protocol with an OAuth client; it has {}", names.join(", ")),
+                names => {
+                    format!("`{connector}` has no such protocol with an OAuth client; it has {}", names.join(", "))
+                }
             };
             problems.push(FieldProblem::new("protocol", words));
         }

@@ -110,7 +110,8 @@ impl Credentials {
             (true, _) => &grant.refresh,
             (false, true) => &grant.token,
             (false, false) => {
-                let why = if grant.refresh.is_empty() { "this service renews nothing" } else { "there is no refresh token" };
+                let why =
+                    if grant.refresh.is_empty() { "this service renews nothing" } else { "there is no refresh token" };
                 let message = format!("the access token has expired, and {why}");
                 return Err(Unusable::Failed(Failure { kind: FailureKind::Expired, message }));
             }

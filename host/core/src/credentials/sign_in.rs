@@ -87,7 +87,9 @@ impl Credentials {
         let protocol = pinned.installed.descriptor.protocol(&connection.protocol);
         let protocol = protocol.ok_or_else(|| Error::not_found("protocol", &connection.protocol))?;
         let plan = self.plan(pinned.installed, protocol, &connection.settings).await?;
-        let Some(authorization) = &plan.grant.authorization else { return Err(no_browser(&connection.protocol).into()) };
+        let Some(authorization) = &plan.grant.authorization else {
+            return Err(no_browser(&connection.protocol).into());
+        };
         let provider = provider_of(connection);
         let mut redirect_uri = begin.base.clone();
         redirect_uri.set_path(&format!("/oauth/callback/{provider}"));
@@ -124,7 +126,8 @@ impl Credentials {
             }
         };
         let now = self.outside.now();
-        let expires_at = now.checked_add(LASTS).map_err(|error| Error::internal("reading the clock")(Box::new(error)))?;
+        let expires_at =
+            now.checked_add(LASTS).map_err(|error| Error::internal("reading the clock")(Box::new(error)))?;
         let shelved = hash(&state);
         let pending = Pending {
             connection: connection.id,
@@ -166,7 +169,9 @@ impl Credentials {
                 move |writer| writer.take_pending(&shelved, now).map_err(Error::from)
             })
             .await?;
-        let Some(pending) = taken else { return Err(refused("its state is not known, was used before, or has expired")) };
+        let Some(pending) = taken else {
+            return Err(refused("its state is not known, was used before, or has expired"));
+        };
         if pending.expires_at < now {
             return Err(refused("it came too late; begin again"));
         }

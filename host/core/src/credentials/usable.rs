@@ -141,7 +141,15 @@ impl Credentials {
         let origins = &installed.descriptor.origins;
         let mut permit = Permit::resolve(connection.id.to_string(), origins, plan, &values, &self.outside)?;
         if permit.needs_signer() {
-            let signer = self.runtime.signer(&installed.reference.digest, super::guest(connection, &visible));
+            let digest = installed.reference.digest.clone();
+            if !self.runtime.signs(&digest) {
+                return Err(Error::Refused {
+                    rule: "no-signer",
+                    message: "its requests are to be signed by the connector, which exports no `signer`".into(),
+                    hint: Some("this is a fault of the connector: tell its publisher".into()),
+                });
+            }
+            let signer = self.runtime.signer(digest, super::guest(connection, &visible));
             permit = permit.with_signer(signer);
         }
         Ok(Usable { permit: Arc::new(permit), visible, generation: 0, version: connection.version, renew_at: None })
@@ -204,8 +212,6 @@ fn renew_at(id: ConnectionId, credential: &Credential) -> Option<Timestamp> {
     let jitter = ahead * i32::try_from(hasher.finish() % 1000).unwrap_or(0) / 1000;
     expires_at.checked_sub(ahead + jitter).ok()
 }
-
-
 
 /// Nobody has agreed yet.
 fn unauthorized(connection: &Connection) -> Unusable {

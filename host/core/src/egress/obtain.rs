@@ -67,10 +67,12 @@ impl Egress {
         let place = "the URL of a request for a credential";
         let url = expand::url(&request.url, &values, place)?;
         let (media, body) = body(&request.body, &values, &fresh(scope.outside))?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_checked_with_the_plan| PermitError::Plan { place: place.to_owned(), problem: "has no legal method" })?;
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|_checked_with_the_plan| {
+            PermitError::Plan { place: place.to_owned(), problem: "has no legal method" }
+        })?;
         let permit = Arc::new(Permit::of_request(scope, &request.placements, &values)?);
-        let mut outgoing = Request::new(Full::new(body).map_err(|never| match never {}).boxed_unsync() as Body);
+        let body: Body = Full::new(body).map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();
+        let mut outgoing = Request::new(body);
         *outgoing.method_mut() = method;
         *outgoing.uri_mut() = url.as_str().parse().map_err(|_too_long| PermitError::Plan {
             place: place.to_owned(),
@@ -88,7 +90,11 @@ impl Egress {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
             if bytes.len() + data.len() > ANSWER {
-                return Err(EgressError::Budget { limit: "bytes of an answer that brings a credential", value: ANSWER as u64 }.into());
+                return Err(EgressError::Budget {
+                    limit: "bytes of an answer that brings a credential",
+                    value: ANSWER as u64,
+                }
+                .into());
             }
             bytes.extend_from_slice(&data);
         }
@@ -161,8 +167,10 @@ fn body(body: &plan::Body, values: &Values, uuid: &str) -> Result<(Option<Header
         }
         plan::Body::Text(media, template) => {
             let expanded = expand::whole(template, values, place)?.ok_or_else(missing)?;
-            let media = HeaderValue::from_str(media)
-                .map_err(|_checked_with_the_plan| PermitError::Plan { place: place.to_owned(), problem: "has no media type" })?;
+            let media = HeaderValue::from_str(media).map_err(|_checked_with_the_plan| PermitError::Plan {
+                place: place.to_owned(),
+                problem: "has no media type",
+            })?;
             (Some(media), expanded.render(uuid).as_bytes().to_vec().into())
         }
     })

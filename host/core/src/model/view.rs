@@ -295,12 +295,7 @@ pub struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(crate) fn of(
-        connection: Connection,
-        credential: Option<Credential>,
-        origins: Vec<String>,
-        flows: u64,
-    ) -> Self {
+    pub(crate) fn of(connection: Connection, credential: Option<Credential>, origins: Vec<String>, flows: u64) -> Self {
         Self {
             status: connection.status(),
             id: connection.id,

@@ -34,17 +34,19 @@ pub(super) async fn authorize(
     Input(authorize): Input<Authorize>,
 ) -> Result<Response, Problem> {
     let Some(base) = base else {
-        return Err(Problem::new(StatusCode::CONFLICT, "not-reachable", "nobody listens for the browser that comes back")
-            .hint("start a server: `turnbuckle serve`"));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "not-reachable",
+            "nobody listens for the browser that comes back",
+        )
+        .hint("start a server: `turnbuckle serve`"));
     };
     let begun = host.authorize_connection(&who, &key, &base, authorize).await?;
     let cookie = begun.cookie.as_ref().and_then(|cookie| {
         let secure = if base.scheme() == "https" { "; Secure" } else { "" };
         let path = Url::parse(&begun.redirect_uri).map(|url| url.path().to_owned()).unwrap_or_default();
-        let text = format!(
-            "{COOKIE}={}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}",
-            cookie.expose()
-        );
+        let text =
+            format!("{COOKIE}={}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}", cookie.expose());
         HeaderValue::try_from(text).ok()
     });
     let mut response = Json(begun).into_response();
@@ -85,7 +87,9 @@ pub(super) async fn callback(
     let mut response = match host.authorization_callback(&provider, &parameters, cookie(&headers)).await {
         Ok(CallbackAnswer::GoOn(url)) => match HeaderValue::try_from(url.as_str()) {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-            Err(_unprintable) => page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The way back is no URL."),
+            Err(_unprintable) => {
+                page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The way back is no URL.")
+            }
         },
         Ok(CallbackAnswer::Done { authorized: true, verdict }) => {
             let words = if verdict.message.is_empty() { "The connection works.".to_owned() } else { verdict.message };
@@ -95,7 +99,9 @@ pub(super) async fn callback(
             page::told(StatusCode::OK, "Not connected", &verdict.message)
         }
         // New kinds of answers come with a newer host, which this server is built with.
-        Ok(_) => page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The host answered in a way unknown here."),
+        Ok(_) => {
+            page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The host answered in a way unknown here.")
+        }
         Err(error) => {
             let hint = error.hint().map(|hint| format!(" {hint}.")).unwrap_or_default();
             let problem = Problem::from(error);
