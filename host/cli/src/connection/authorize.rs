@@ -47,7 +47,7 @@ pub(super) async fn run(
     let signed = sign_in(key, browser, reconnect, accept_account, &reachable.client, session.output).await;
     if let Some((stop, task)) = reachable.server {
         // Whoever listened is gone already.
-        drop(stop.send(()));
+        stop.send(()).ok();
         drop(task.await);
     }
     signed

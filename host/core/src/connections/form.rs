@@ -39,7 +39,7 @@ pub(super) fn protocol<'a>(descriptor: &'a Descriptor, given: Option<&str>) -> R
 /// What is there besides what a person filled in.
 pub(super) struct Known<'a> {
     /// Secrets that are stored already and may be left blank.
-    pub(super) stored: &'a dyn Fn(&str) -> bool,
+    pub(super) stored: &'a (dyn Fn(&str) -> bool + Sync),
     /// The identity provider that fills in the client.
     pub(super) provider: Option<&'a str>,
 }

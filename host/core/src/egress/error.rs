@@ -179,9 +179,6 @@ impl fmt::Display for Rule {
 /// Why a connection's origins or placements could not be made ready.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PermitError {
-    /// Part of the contract that this host does not do yet.
-    #[error("{what} is not supported yet")]
-    NotSupportedYet { what: &'static str },
     /// A template that does not parse.
     #[error("{place} is no template")]
     Template {
@@ -205,7 +202,7 @@ impl PermitError {
     pub(crate) fn field(&self) -> Option<&str> {
         match self {
             Self::Value { name, .. } => Some(name),
-            Self::NotSupportedYet { .. } | Self::Template { .. } | Self::Origin { .. } | Self::Plan { .. } => None,
+            Self::Template { .. } | Self::Origin { .. } | Self::Plan { .. } => None,
         }
     }
 }
