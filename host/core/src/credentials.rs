@@ -15,6 +15,7 @@ use crate::model::connection::Connection;
 use crate::model::descriptor::{Descriptor, FieldKind};
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
+use crate::model::outside::Outside;
 use crate::model::secret::{Sealed, Secret};
 use vault::{Place, Vault, VaultError};
 
@@ -32,6 +33,7 @@ type Kept = LruCache<ConnectionId, (u64, Arc<Permit>)>;
 pub(crate) struct Credentials {
     vault: Vault,
     permits: Arc<Mutex<Kept>>,
+    outside: Outside,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -42,7 +44,8 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     pub(crate) fn new(vault: Vault) -> Self {
-        Self { vault, permits: Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS))) }
+        let permits = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
+        Self { vault, permits, outside: Outside::system() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -87,10 +90,15 @@ impl Credentials {
         Ok(permit)
     }
 
-    /// The permit of this very version, where it was made before.
+    /// The permit of this very version, where it was made before and nothing in it has expired.
     pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Permit>> {
         let mut kept = self.permits.lock().expect("no holder of this lock panics");
-        kept.get(&connection.id).filter(|(version, _)| *version == connection.version).map(|(_, permit)| permit.clone())
+        let now = self.outside.now();
+        kept.get(&connection.id)
+            .filter(|(version, permit)| {
+                *version == connection.version && permit.valid_until().is_none_or(|until| now < until)
+            })
+            .map(|(_, permit)| permit.clone())
     }
 
     /// Forgets what was opened for a connection that is gone.
@@ -108,7 +116,7 @@ pub(crate) fn resolve(
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<Permit, PermitError> {
     let values = values(descriptor, settings, secrets);
-    Permit::resolve(connection.to_string(), &descriptor.origins, plan, &values)
+    Permit::resolve(connection.to_string(), &descriptor.origins, plan, &values, &Outside::system())
 }
 
 /// The values of a connection, each by the kind of its field: a free text may be less in an origin than a choice.

@@ -4,16 +4,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::attach::Attachments;
+use jiff::Timestamp;
+
+use super::attach::{Attachments, Proof};
 use super::digest;
 use super::error::PermitError;
-use super::expand::{Values, expand_origins};
+use super::expand::{Computed, Values, expand_origins};
+use super::keys::Keys;
 use super::redact::Redactor;
+use super::sign::Signer;
 use crate::model::authentication::Authentication;
 use crate::model::origin::Origin;
+use crate::model::outside::Outside;
 
 /// The right of one connection to send. Making one scans for all forms of its secrets later, so keep it as long as the
-/// connection and its credential stay as they are.
+/// connection and its credential stay as they are, and no longer than [`Permit::valid_until`].
 pub(crate) struct Permit {
     pub(super) pool_key: Arc<str>,
     origins: Vec<Origin>,
@@ -22,6 +27,12 @@ pub(crate) struct Permit {
     redactor: OnceLock<Option<Redactor>>,
     /// What each server last challenged with, so that the next request need not be refused first.
     challenges: Mutex<HashMap<Origin, digest::Session>>,
+    valid_until: Option<Timestamp>,
+    /// Where signatures get their time and their nonces from.
+    pub(super) outside: Outside,
+    /// What a connector's own signature is made from; there only where the plan has one.
+    pub(super) keys: Option<Arc<Keys>>,
+    pub(super) signer: Option<Signer>,
 }
 
 impl Permit {
@@ -32,15 +43,17 @@ impl Permit {
         origins: &[String],
         plan: &Authentication,
         values: &Values,
+        outside: &Outside,
     ) -> Result<Self, PermitError> {
         if !plan.grant.is_empty() {
             return Err(PermitError::NotSupportedYet { what: "a protocol that obtains its credential by requests" });
         }
         let origins = expand_origins(origins, values)?;
-        let values = values.clone().derive(&plan.derived)?;
+        let Computed { values, valid_until } = values.clone().derive(&plan.derived, outside)?;
         let attachments = Attachments::resolve(&plan.placements, &values)?;
         let secrets = values.secrets().map(|secret| zeroize::Zeroizing::new(secret.to_owned()));
         let secrets = secrets.chain(attachments.composed.iter().cloned()).collect();
+        let keys = matches!(attachments.proof, Some(Proof::Signed)).then(|| Arc::new(Keys::new(values)));
         Ok(Self {
             pool_key: pool_key.into(),
             origins,
@@ -48,7 +61,29 @@ impl Permit {
             secrets,
             redactor: OnceLock::new(),
             challenges: Mutex::default(),
+            valid_until,
+            outside: outside.clone(),
+            keys,
+            signer: None,
         })
+    }
+
+    /// Whether its requests are signed by the connector's own code: without [`Self::with_signer`] none of them leaves.
+    #[cfg_attr(not(test), expect(dead_code, reason = "connections and credentials hand it on once they know signers"))]
+    pub(crate) fn needs_signer(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Gives it the connector's own code that signs.
+    #[cfg_attr(not(test), expect(dead_code, reason = "connections and credentials hand it on once they know signers"))]
+    pub(crate) fn with_signer(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// When a new one must be made, because something that was computed for this one expires.
+    pub(crate) fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
     }
 
     /// Everywhere that requests may go.
