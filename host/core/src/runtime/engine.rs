@@ -14,11 +14,22 @@ use super::limits::Limits;
 /// How often a running guest is looked at. CPU budgets are counted in these.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
+/// Signatures that are made at the same time; each takes microseconds of one.
+const WITHIN: u32 = 64;
+
+/// How many calls may run at once.
+#[derive(Clone)]
+pub(super) struct Slots {
+    pub(super) calls: Arc<Semaphore>,
+    /// For calls that another call waits for.
+    pub(super) within: Arc<Semaphore>,
+}
+
 /// The engine, and how many calls may run on it at once.
 pub(super) struct Engines {
     pub(super) engine: Engine,
     pub(super) pooling: bool,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Slots,
 }
 
 impl Engines {
@@ -34,7 +45,8 @@ impl Engines {
             }
         };
         tick(engine.weak());
-        Ok(Self { engine, pooling, slots: Arc::new(Semaphore::new(limits.calls as usize)) })
+        let slots = |count: u32| Arc::new(Semaphore::new(count as usize));
+        Ok(Self { engine, pooling, slots: Slots { calls: slots(limits.calls), within: slots(WITHIN) } })
     }
 }
 
@@ -64,7 +76,7 @@ fn config(pool: Option<PoolingAllocationConfig>) -> wasmtime::Result<Config> {
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     // Besides the calls under way, instances stand ready for the next ones.
-    let instances = limits.calls + super::stock::READY_IN_ALL;
+    let instances = limits.calls + WITHIN + super::stock::READY_IN_ALL;
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 8)

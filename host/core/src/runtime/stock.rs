@@ -6,12 +6,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Semaphore;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Engine, Store};
 
-use super::bindings::plugin::{ConnectorPlugin, ConnectorPluginPre};
-use super::engine::Engines;
+use super::bindings::besides::exports::turnbuckle::connector::{classifier, signer};
+use super::bindings::plugin::ConnectorPluginIndices;
+use super::call::Guest;
+use super::engine::{Engines, Slots};
 use super::error::CallError;
 use super::limits::Limits;
 use super::sandbox::{self, Sandbox};
@@ -26,26 +27,33 @@ static READY_NOW: AtomicU32 = AtomicU32::new(0);
 /// An instance in its store.
 pub(super) struct Instance {
     pub(super) store: Store<Sandbox>,
-    pub(super) plugin: ConnectorPlugin,
+    pub(super) guest: Guest,
 }
 
 /// One component, and its instances in waiting.
 pub(super) struct Stock {
     engine: Engine,
-    pre: ConnectorPluginPre<Sandbox>,
+    pre: InstancePre<Sandbox>,
+    plugin: ConnectorPluginIndices,
+    signer: Option<signer::GuestIndices>,
+    classifier: Option<classifier::GuestIndices>,
     pub(super) limits: Limits,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Slots,
     ready: Mutex<Vec<Instance>>,
 }
 
 impl Stock {
     pub(super) fn new(engines: &Engines, component: &Component, limits: Limits) -> Result<Self, CallError> {
         let fits = || -> wasmtime::Result<_> {
-            let linker = sandbox::linker(&engines.engine)?;
-            ConnectorPluginPre::new(linker.instantiate_pre(component)?)
+            let pre = sandbox::linker(&engines.engine)?.instantiate_pre(component)?;
+            let plugin = ConnectorPluginIndices::new(&pre)?;
+            Ok((pre, plugin))
         };
-        let pre = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
-        Ok(Self { engine: engines.engine.clone(), pre, limits, slots: engines.slots.clone(), ready: Mutex::default() })
+        let (pre, plugin) = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
+        // What is not exported, or not as the contract has it, is not there.
+        let (signer, classifier) = (signer::GuestIndices::new(&pre).ok(), classifier::GuestIndices::new(&pre).ok());
+        let (engine, slots) = (engines.engine.clone(), engines.slots.clone());
+        Ok(Self { engine, pre, plugin, signer, classifier, limits, slots, ready: Mutex::default() })
     }
 
     /// One that stands ready.
@@ -62,8 +70,21 @@ impl Stock {
     }
 
     /// Makes an instance. The start of a guest is its code too, so it runs under the call's budget.
-    pub(super) async fn instantiate(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<ConnectorPlugin> {
-        self.pre.instantiate_async(store).await
+    pub(super) async fn instantiate(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<Guest> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        Ok(Guest {
+            plugin: self.plugin.load(&mut *store, &instance)?,
+            signer: self.signer.as_ref().map(|signer| signer.load(&mut *store, &instance)).transpose()?,
+            classifier: self.classifier.as_ref().map(|export| export.load(&mut *store, &instance)).transpose()?,
+        })
+    }
+
+    pub(super) fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    pub(super) fn classifies(&self) -> bool {
+        self.classifier.is_some()
     }
 
     /// Puts one instance more in waiting, after a call and off its path.
@@ -77,11 +98,11 @@ impl Stock {
             let mut store = stock.store();
             store.data_mut().meter.ticks_limit = 10;
             // One that can't be made is made on the path of the next call, which then tells why.
-            if let Ok(plugin) = stock.instantiate(&mut store).await {
+            if let Ok(guest) = stock.instantiate(&mut store).await {
                 let mut ready = stock.ready.lock().expect("no holder of this lock panics");
                 if ready.len() < READY {
                     READY_NOW.fetch_add(1, Ordering::Relaxed);
-                    ready.push(Instance { store, plugin });
+                    ready.push(Instance { store, guest });
                 }
             }
         });
