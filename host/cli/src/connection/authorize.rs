@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use turnbuckle::{Authorization, ConnectionView, Reconnected, Secret};
 use url::Url;
@@ -121,7 +121,7 @@ async fn receipt(listener: &TcpListener) -> Result<String, String> {
 }
 
 /// What one request brings: a receipt, why there is none, or nothing that is meant for us.
-async fn asked(mut stream: TcpStream) -> Option<Result<String, String>> {
+async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Result<String, String>> {
     let mut request = Vec::new();
     let mut chunk = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST {

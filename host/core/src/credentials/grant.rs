@@ -36,7 +36,7 @@ impl Obtained {
         Self { secrets, visible, expires_at }
     }
 
-    pub(super) fn into_values(&self, mut values: Values) -> Values {
+    pub(super) fn added_to(&self, mut values: Values) -> Values {
         for (name, text) in &self.visible {
             values = values.public(name, text);
         }
@@ -113,7 +113,7 @@ impl Credentials {
         };
         let call = self.call();
         for request in requests {
-            let values = brought.into_values(base.clone());
+            let values = brought.added_to(base.clone());
             let answered = self.egress.obtain(&scope, request, &values, &call).await;
             let answered = answered.map_err(|error| broke(request, &error))?;
             let read = answer::read(&answered, &request.captures, self.outside.now());

@@ -114,7 +114,7 @@ impl Credentials {
             kept.insert(CODE_VERIFIER.to_owned(), Secret::new(verifier.secret()));
         }
         let prepared = self.run(pinned, &plan, &plan.grant.prepare, &base, Obtained::default()).await?;
-        let values = prepared.into_values(base);
+        let values = prepared.added_to(base);
         let url = egress::authorization_url(authorization, &own, &values)?;
         kept.extend(prepared.secrets);
 

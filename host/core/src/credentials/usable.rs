@@ -135,7 +135,7 @@ impl Credentials {
         let mut values = self.field_values(pinned, secrets)?;
         let mut visible = BTreeMap::new();
         if let Some(obtained) = obtained {
-            values = obtained.into_values(values);
+            values = obtained.added_to(values);
             visible.clone_from(&obtained.visible);
         }
         let origins = &installed.descriptor.origins;

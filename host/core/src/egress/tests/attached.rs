@@ -2,7 +2,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 
 use super::super::attach::Part;
-use super::super::{EgressError, Permit, PermitError, Timeouts, Values};
+use super::super::{EgressError, Permit, Timeouts, Values};
 use super::upstream::{SECRET, Upstream, bearer, body, call, get, open, parameter, permit, read, send, text};
 use crate::model::authentication::{Authentication, Basic, Placement};
 use crate::model::outside::Outside;
@@ -226,16 +226,6 @@ async fn connections_never_share_a_socket() {
         read(send(&egress, permit, get(&origin)).await.unwrap()).await.unwrap();
     }
     assert_eq!(upstream.connections(), 2);
-}
-
-#[test]
-fn what_comes_later_says_so() {
-    let resolve = |plan: Authentication| {
-        Permit::resolve("one".into(), &[], &plan, &Values::new(), &Outside::system()).unwrap_err()
-    };
-    let mut plan = Authentication::default();
-    plan.grant.lifetime_seconds = Some(60);
-    assert!(matches!(resolve(plan), PermitError::NotSupportedYet { .. }));
 }
 
 #[test]
