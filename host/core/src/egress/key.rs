@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{EncodingKey, errors::ErrorKind};
 use serde_json::{Map, Value as Json};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::der;
 use super::keys::{base64, decode};
@@ -67,20 +67,33 @@ pub(super) fn sign(message: &str, key: &EncodingKey, algorithm: Algorithm) -> Re
     })
 }
 
-fn jwk(text: &str) -> Option<Map<String, Json>> {
+/// A key as JSON; its texts are wiped when it is dropped.
+struct Jwk(Map<String, Json>);
+
+impl Drop for Jwk {
+    fn drop(&mut self) {
+        for member in self.0.values_mut() {
+            if let Json::String(text) = member {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+fn jwk(text: &str) -> Option<Jwk> {
     match serde_json::from_str(text) {
-        Ok(Json::Object(members)) => Some(members),
+        Ok(Json::Object(members)) => Some(Jwk(members)),
         _ => None,
     }
 }
 
-fn part(jwk: &Map<String, Json>, name: &str) -> Option<Bytes> {
-    jwk.get(name).and_then(Json::as_str).and_then(base64).filter(|bytes| !bytes.is_empty())
+fn part(jwk: &Jwk, name: &str) -> Option<Bytes> {
+    jwk.0.get(name).and_then(Json::as_str).and_then(base64).filter(|bytes| !bytes.is_empty())
 }
 
 /// RFC 7518 section 6.3.
-fn rsa_of_jwk(jwk: &Map<String, Json>) -> Result<Bytes, &'static str> {
-    if jwk.get("kty").and_then(Json::as_str) != Some("RSA") {
+fn rsa_of_jwk(jwk: &Jwk) -> Result<Bytes, &'static str> {
+    if jwk.0.get("kty").and_then(Json::as_str) != Some("RSA") {
         return Err(RSA);
     }
     let parts = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| part(jwk, name));
@@ -91,8 +104,8 @@ fn rsa_of_jwk(jwk: &Map<String, Json>) -> Result<Bytes, &'static str> {
 }
 
 /// RFC 7518 section 6.2.
-fn p256_of_jwk(jwk: &Map<String, Json>) -> Result<Bytes, &'static str> {
-    let text = |name: &str| jwk.get(name).and_then(Json::as_str);
+fn p256_of_jwk(jwk: &Jwk) -> Result<Bytes, &'static str> {
+    let text = |name: &str| jwk.0.get(name).and_then(Json::as_str);
     let number = part(jwk, "d").filter(|number| number.len() <= 32).ok_or(EC)?;
     if text("kty") != Some("EC") || text("crv") != Some("P-256") {
         return Err(EC);

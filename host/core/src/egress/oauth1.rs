@@ -32,6 +32,9 @@ pub(super) fn may_add(name: &str) -> bool {
     name == REALM || (name.strip_prefix("oauth_").is_some_and(legal) && !OWN.contains(&name))
 }
 
+/// Encoded as RFC 5849 section 3.6 says. A token and a plaintext signature are secrets.
+type Text = Zeroizing<String>;
+
 /// Who signs.
 pub(super) struct Credentials {
     method: Oauth1Signature,
@@ -72,7 +75,7 @@ impl Credentials {
         let Some(consumer_key) = text(&plan.consumer_key)? else { return Ok(None) };
         let secrets = [text(&plan.consumer_secret)?, optional(&plan.token_secret)?];
         let [consumer_secret, token_secret] =
-            secrets.map(|secret| Zeroizing::new(encode(secret.as_ref().map_or("", |secret| secret.as_str()))));
+            secrets.map(|secret| encode(secret.as_ref().map_or("", |secret| secret.as_str())));
         let key = Zeroizing::new(format!("{}&{}", *consumer_secret, *token_secret));
 
         let mut parameters = vec![(OWN[0].to_owned(), consumer_key)];
@@ -99,18 +102,18 @@ impl Credentials {
 
     /// The header for one request.
     pub(super) fn sign(&self, target: Target<'_>, nonce: &str, timestamp: i64) -> Result<Signed, EgressError> {
-        let mut own: Vec<(&str, String)> =
+        let mut own: Vec<(&str, Text)> =
             self.parameters.iter().map(|(name, value)| (name.as_str(), encode(value.as_bytes()))).collect();
         let method = match self.method {
             Oauth1Signature::HmacSha1 => "HMAC-SHA1",
             Oauth1Signature::HmacSha256 => "HMAC-SHA256",
             Oauth1Signature::Plaintext => "PLAINTEXT",
         };
-        own.extend([(OWN[2], method.to_owned()), (OWN[3], timestamp.to_string()), (OWN[4], encode(nonce))]);
+        own.extend([(OWN[2], encode(method)), (OWN[3], encode(timestamp.to_string())), (OWN[4], encode(nonce))]);
         let written = pairs(target.url.query().unwrap_or_default().as_bytes())
             .chain(pairs(target.form.unwrap_or_default()))
             .collect::<Vec<_>>();
-        if written.iter().any(|(name, _)| name == OWN[5] || own.iter().any(|(own, _)| own == name)) {
+        if written.iter().any(|(name, _)| name.as_str() == OWN[5] || own.iter().any(|(own, _)| *own == name.as_str())) {
             let problem = "the request writes an `oauth_` parameter that is the credential's";
             return Err(EgressError::attach(problem));
         }
@@ -125,8 +128,12 @@ impl Credentials {
         if let Some(realm) = &self.realm {
             line.push_str(&format!("realm=\"{realm}\", "));
         }
-        let pairs: Vec<_> = own.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        line.push_str(&Zeroizing::new(pairs.join(", ")));
+        for (at, (name, value)) in own.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            for part in [comma, name, "=\"", value, "\""] {
+                line.push_str(part);
+            }
+        }
         let Ok(mut authorization) = HeaderValue::from_bytes(line.as_bytes()) else {
             return Err(EgressError::attach("an OAuth 1.0a parameter is no header text"));
         };
@@ -141,20 +148,30 @@ impl Credentials {
 }
 
 /// RFC 5849 section 3.4.1.
-fn base_string(target: Target<'_>, own: &[(&str, String)], mut parameters: Vec<(String, String)>) -> String {
-    parameters.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    parameters.sort_unstable();
-    let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn base_string(target: Target<'_>, own: &[(&str, Text)], mut parameters: Vec<(Text, Text)>) -> Text {
+    parameters.extend(own.iter().map(|(name, value)| (encode(name), value.clone())));
+    parameters.sort_unstable_by(|(name, value), other| {
+        (name.as_str(), value.as_str()).cmp(&(other.0.as_str(), other.1.as_str()))
+    });
+    let mut pairs = Zeroizing::new(String::new());
+    for (name, value) in &parameters {
+        let and = if pairs.is_empty() { "" } else { "&" };
+        for part in [and, name, "=", value] {
+            pairs.push_str(part);
+        }
+    }
     // The parser made scheme and host lower-case and left out a default port.
     let url = &target.url[..url::Position::AfterPath];
-    format!("{}&{}&{}", target.method.as_str().to_ascii_uppercase(), encode(url), encode(pairs.join("&")))
+    let method = target.method.as_str().to_ascii_uppercase();
+    Zeroizing::new(format!("{method}&{}&{}", *encode(url), *encode(pairs.as_bytes())))
 }
 
 /// The pairs of a query or a form, each encoded as RFC 5849 section 3.6 says.
-fn pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
+fn pairs(text: &[u8]) -> impl Iterator<Item = (Text, Text)> {
     let part = |text: &[u8]| {
         let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-        encode(percent_decode(&spaced).collect::<Vec<u8>>())
+        let spaced = Zeroizing::new(spaced);
+        encode(Zeroizing::new(percent_decode(&spaced).collect::<Vec<u8>>()).as_slice())
     };
     text.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(move |pair| {
         let at = pair.iter().position(|&byte| byte == b'=');
@@ -162,8 +179,8 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn encode(text: impl AsRef<[u8]>) -> String {
-    percent_encode(text.as_ref(), RESERVED).to_string()
+fn encode(text: impl AsRef<[u8]>) -> Text {
+    Zeroizing::new(percent_encode(text.as_ref(), RESERVED).to_string())
 }
 
 #[cfg(test)]
@@ -252,15 +269,16 @@ mod tests {
             (Method::POST, "http://EXAMPLE.com:80/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b".parse().unwrap());
         let target = Target { method: &method, url: &url, form: Some(b"c2&a3=2+q") };
         let own = [
-            ("oauth_consumer_key", "9djdj82h48djs9d2".to_owned()),
-            ("oauth_token", "kkk9d7dh3k39sjv7".to_owned()),
-            ("oauth_signature_method", "HMAC-SHA1".to_owned()),
-            ("oauth_timestamp", "137131201".to_owned()),
-            ("oauth_nonce", "7d8f3e4a".to_owned()),
-        ];
+            ("oauth_consumer_key", "9djdj82h48djs9d2"),
+            ("oauth_token", "kkk9d7dh3k39sjv7"),
+            ("oauth_signature_method", "HMAC-SHA1"),
+            ("oauth_timestamp", "137131201"),
+            ("oauth_nonce", "7d8f3e4a"),
+        ]
+        .map(|(name, value)| (name, encode(value)));
         let written = pairs(url.query().unwrap().as_bytes()).chain(pairs(target.form.unwrap())).collect();
         assert_eq!(
-            base_string(target, &own, written),
+            base_string(target, &own, written).as_str(),
             "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D\
              %26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1\
              %26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"

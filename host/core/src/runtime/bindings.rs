@@ -27,7 +27,7 @@ pub(super) mod besides {
         exports: { default: async },
         with: {
             "turnbuckle:connector/types": super::plugin::turnbuckle::connector::types,
-            "turnbuckle:connector/keys.key": super::super::sandbox::Held,
+            "turnbuckle:connector/keys.key": crate::runtime::sandbox::Held,
         },
     });
 }
