@@ -196,8 +196,9 @@ impl Sending<'_> {
         };
         let proofs = self.in_time(sign::prove(self.permit, &mut head, shown, body)).await??;
         let outgoing = Outgoing { head, route };
+        let mut proofs = proofs;
         let response = match upload {
-            Upload::Whole(body) => self.replayable(outgoing, body).await?,
+            Upload::Whole(body) => self.replayable(outgoing, body, &mut proofs).await?,
             Upload::Streaming(body) => self.dial(outgoing, Some(reqwest::Body::wrap(body))).await?,
         };
         self.receive(response, &proofs)
@@ -215,7 +216,12 @@ impl Sending<'_> {
     }
 
     /// Sends once, or twice where a digest challenge must be answered.
-    async fn replayable(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
+    async fn replayable(
+        &self,
+        outgoing: Outgoing,
+        body: Bytes,
+        proofs: &mut Vec<Zeroizing<String>>,
+    ) -> Result<Response<reqwest::Body>, EgressError> {
         let Some(Proof::Digest(credentials)) = &self.permit.attachments.proof else {
             return self.once(outgoing, body).await;
         };
@@ -224,10 +230,14 @@ impl Sending<'_> {
             Some(query) => Cow::Owned(format!("{}?{query}", url.path())),
             None => Cow::Borrowed(url.path()),
         };
-        let with = |session: &digest::Session| {
+        let mut with = |session: &digest::Session| {
             let mut outgoing = outgoing.clone();
             match credentials.authorization(session, outgoing.head.method.as_str(), &target) {
-                Some(value) => outgoing.head.headers.insert(header::AUTHORIZATION, value),
+                Some(value) => {
+                    // Whoever reads it could try passwords against it.
+                    proofs.extend(digest::response(&value));
+                    outgoing.head.headers.insert(header::AUTHORIZATION, value)
+                }
                 None => {
                     return Err(EgressError::attach("the server's digest challenge cannot be answered"));
                 }
@@ -284,10 +294,16 @@ impl Sending<'_> {
         // One timer for both ends: each costs every request.
         let left = self.call.deadline.saturating_duration_since(Instant::now());
         let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
-        match tokio::time::timeout(after, client.execute(request)).await {
-            Ok(Ok(response)) => Ok(response.into()),
-            Ok(Err(error)) => Err(self.failure(&error, &route)),
-            Err(_) => Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+        let mut sending = std::pin::pin!(client.execute(request));
+        loop {
+            let sent = self.entry.progress.sent_so_far();
+            match tokio::time::timeout(after, sending.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response.into()),
+                Ok(Err(error)) => return Err(self.failure(&error, &route)),
+                // The answer can't begin before the request has ended: as long as it goes on, the service is not late.
+                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline => {}
+                Err(_) => return Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+            }
         }
     }
 
@@ -343,6 +359,14 @@ impl Sending<'_> {
         let watch = Watch { call: Arc::clone(self.call), entry: Arc::clone(self.entry), origin: Arc::clone(&origin) };
         let idle = self.call.limits.between_bytes.min(self.timeouts.between_bytes.unwrap_or(Duration::MAX));
         let idle = idle.max(Duration::from_millis(1));
+        // Another transfer coding than the last one is left on the body, where no scan would see through it.
+        let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if !parts.headers.get_all(header::TRANSFER_ENCODING).iter().all(plain) {
+            return Err(EgressError::Response {
+                origin: origin.to_string(),
+                problem: "has an unknown transfer-encoding",
+            });
+        }
         // Only the head of what a HEAD, a 204 or a 304 is about carries a coding; there is nothing to decode.
         let coded = !http_body::Body::is_end_stream(&body);
         let codings = match decode::codings(&parts.headers) {

@@ -189,12 +189,13 @@ pub(super) fn nothing_brought(request: Option<&Request>, name: &str) -> Failure 
 
 /// What a request that did not come through says of the way to the service.
 fn broke(request: &Request, error: &ObtainError) -> Broke {
-    let asked = format!("{} {}", request.method, request.url);
     let (kind, in_doubt, hint) = match error {
         ObtainError::Permit(error) => {
-            (FailureKind::Misconfigured { field: error.field().map(str::to_owned) }, false, None)
+            let kind = FailureKind::Misconfigured { field: error.field().map(str::to_owned) };
+            let message = format!("{} {} can't be asked: {error}", request.method, request.url);
+            return Broke { failure: Failure { kind, message }, in_doubt: false, hint: None };
         }
-        ObtainError::Egress(error) => match error {
+        ObtainError::Egress { source, .. } => match source {
             EgressError::Denied(denied) => {
                 (FailureKind::Misconfigured { field: None }, false, denied.allow_hint.clone())
             }
@@ -207,5 +208,5 @@ fn broke(request: &Request, error: &ObtainError) -> Broke {
             EgressError::RequestBody { .. } | EgressError::Attach { .. } => (FailureKind::ConnectorFault, false, None),
         },
     };
-    Broke { failure: Failure { kind, message: format!("{asked} failed: {error}") }, in_doubt, hint }
+    Broke { failure: Failure { kind, message: error.to_string() }, in_doubt, hint }
 }

@@ -76,6 +76,8 @@ pub(super) struct Owned {
     headers: Vec<HeaderName>,
     query: Vec<String>,
     cookies: Vec<String>,
+    /// Whether a credential stands in bodies, which a service may keep and hand out in pieces.
+    pub(super) body: bool,
 }
 
 impl Owned {
@@ -145,6 +147,7 @@ impl Attachments {
                 Ok(())
             }
             Placement::Body(Parameter { name, value }) => {
+                self.owned.body = true;
                 let target =
                     if name.starts_with('/') { Target::Pointer(name.clone()) } else { Target::Form(name.clone()) };
                 let value = expand::whole(value, values, &format!("the body field `{name}`"))?;

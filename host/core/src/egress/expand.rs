@@ -194,7 +194,7 @@ pub(super) fn path(template: &str, values: &Values, place: &str) -> Result<Optio
 
 /// Expands a whole URL: its beginning as an origin is, which no free text decides, then a path and a query. Nothing in it may
 /// be missing.
-pub(super) fn url(template: &str, values: &Values, place: &str) -> Result<url::Url, PermitError> {
+pub(super) fn url(template: &str, values: &Values, place: &str) -> Result<Expanded, PermitError> {
     let missing = |part: &str| {
         let absent = Template::parse(part)
             .ok()
@@ -207,16 +207,20 @@ pub(super) fn url(template: &str, values: &Values, place: &str) -> Result<url::U
     let origin = origin(beginning, values)?.ok_or_else(|| missing(beginning))?;
     let rest = rest.split('#').next().unwrap_or_default();
     let (path_part, query_part) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-    let path_text = path(path_part, values, place)?.ok_or_else(|| missing(path_part))?;
-    let mut text = Zeroizing::new(format!("{origin}{}", &*path_text.text));
+    let path = path(path_part, values, place)?.ok_or_else(|| missing(path_part))?;
+    let mut secret = path.secret;
+    let mut text = Zeroizing::new(format!("{origin}{}", &*path.text));
     if let Some(query_part) = query_part {
-        let encoded =
-            expand(query_part, values, place, |_, _, value| Ok(utf8_percent_encode(value, RESERVED).to_string()))?;
+        let encode = |_: &str, _: &str, value: &str| Ok(utf8_percent_encode(value, RESERVED).to_string());
+        let query = expand(query_part, values, place, encode)?.ok_or_else(|| missing(query_part))?;
+        secret |= query.secret;
         text.push('?');
-        text.push_str(&encoded.ok_or_else(|| missing(query_part))?.text);
+        text.push_str(&query.text);
     }
-    let problem = "is no URL with these values";
-    url::Url::parse(&text).map_err(|_not_one| PermitError::Plan { place: place.to_owned(), problem })
+    if url::Url::parse(&text).is_err() || !path.constant() {
+        return Err(PermitError::Plan { place: place.to_owned(), problem: "is no URL with these values" });
+    }
+    Ok(Expanded { text, fresh: Vec::new(), secret })
 }
 
 /// Expands JSON text. Within quotes a value is text; elsewhere it is a number or a boolean, and never more than that.

@@ -29,7 +29,7 @@ pub(crate) struct Brought {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Zeroizing<Vec<u8>>,
-    /// Where it came from, for people: method and URL, as the connector wrote them.
+    /// What was asked, for people: method and URL without query, its names unfilled where one of them is secret.
     pub(crate) asked: String,
 }
 
@@ -40,8 +40,8 @@ pub(crate) enum ObtainError {
     #[error(transparent)]
     Permit(#[from] PermitError),
     /// It did not come through.
-    #[error(transparent)]
-    Egress(#[from] EgressError),
+    #[error("{asked} failed: {source}")]
+    Egress { asked: String, source: EgressError },
 }
 
 /// Where the requests of a connection's grant may go, and what they are made of.
@@ -65,7 +65,10 @@ impl Egress {
         // Made anew for each request: an assertion may be used once only.
         let values = values.clone().derive(scope.derived, scope.outside)?.values;
         let place = "the URL of a request for a credential";
-        let url = expand::url(&request.url, &values, place)?;
+        let expand::Expanded { text: url, secret, .. } = expand::url(&request.url, &values, place)?;
+        let shown = if secret { request.url.as_str() } else { url.split('?').next().unwrap_or_default() };
+        let asked = format!("{} {shown}", request.method);
+        let failed = |source| ObtainError::Egress { asked: asked.clone(), source };
         let (media, body) = body(&request.body, &values, &fresh(scope.outside))?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|_checked_with_the_plan| {
             PermitError::Plan { place: place.to_owned(), problem: "has no legal method" }
@@ -84,21 +87,17 @@ impl Egress {
         if !permit.attachments.owned.header(&header::ACCEPT) {
             outgoing.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         }
-        let response = self.send(&permit, call, outgoing, Timeouts::default()).await?;
+        let response = self.send(&permit, call, outgoing, Timeouts::default()).await.map_err(failed)?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = Zeroizing::new(BytesMut::new().to_vec());
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
+            let Ok(data) = frame.map_err(failed)?.into_data() else { continue };
             if bytes.len() + data.len() > ANSWER {
-                return Err(EgressError::Budget {
-                    limit: "bytes of an answer that brings a credential",
-                    value: ANSWER as u64,
-                }
-                .into());
+                let limit = "bytes of an answer that brings a credential";
+                return Err(failed(EgressError::Budget { limit, value: ANSWER as u64 }));
             }
             bytes.extend_from_slice(&data);
         }
-        let asked = format!("{} {}", request.method, request.url);
         Ok(Brought { status: parts.status, headers: parts.headers, body: bytes, asked })
     }
 }
@@ -110,7 +109,12 @@ pub(crate) fn authorization_url(
     own: &[(&str, String)],
     values: &Values,
 ) -> Result<Url, PermitError> {
-    let mut url = expand::url(&authorization.url, values, "the authorization URL")?;
+    let place = "the authorization URL";
+    let url = expand::url(&authorization.url, values, place)?;
+    let mut url = Url::parse(&url.text).map_err(|_checked_when_it_was_expanded| PermitError::Plan {
+        place: place.to_owned(),
+        problem: "is no URL with these values",
+    })?;
     let mut parameters: Vec<(String, String)> =
         own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     for Parameter { name, value } in &authorization.parameters {

@@ -266,7 +266,10 @@ async fn a_derived_token_is_attached_taken_out_of_answers_and_ends_the_permit() 
     };
     let plan = Authentication {
         derived: vec![jwt("long", 600), jwt("short", 120)],
-        placements: vec![Placement::Header(parameter("authorization", "Bearer {long}"))],
+        placements: vec![
+            Placement::Header(parameter("authorization", "Bearer {long}")),
+            Placement::Header(parameter("x-short", "{short}")),
+        ],
         ..Authentication::default()
     };
     let permit = Arc::new(resolve(&origin, &plan).unwrap());
