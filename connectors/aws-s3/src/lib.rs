@@ -51,9 +51,10 @@ impl Connector for AwsS3 {
                     .field(Field::secret("secret-access-key", "Secret access key").required())
                     .field(Field::secret("session-token", "Session token").help("Of temporary credentials.")),
             )
+            // A store of one's own comes first: a path is meant there.
+            .origin("{endpoint}")
             .origin("https://s3.{region}.amazonaws.com")
             .origin("https://{bucket}.s3.{region}.amazonaws.com")
-            .origin("{endpoint}")
     }
 
     fn authenticate(connection: &Connection) -> Result<Authentication, Failure> {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnbuckle::Host;
 use turnbuckle::config::Config;
 use turnbuckle_server::{ListenOptions, ServeError, Server};
@@ -75,8 +76,10 @@ async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(),
     if wanted.is_some_and(|address| !address.ip().is_loopback()) {
         session.output.warn("others on the network reach this server, in the clear; put a proxy with TLS before it");
     }
+    // Before anybody hears that it is served: who hears it may end it at once.
+    let asked = Asked::listen()?;
     said(session, server.url(), "is served")?;
-    server.run(asked_to_end()).await;
+    server.run(asked.ended()).await;
     session.output.note("ended");
     Ok(())
 }
@@ -161,19 +164,22 @@ fn quoted(text: &str) -> String {
     if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(_not_to_be_had) => std::future::pending().await,
+/// Listens for whoever wants it to end.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asked {
+    fn listen() -> Result<Self, Error> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn ended(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
     }
 }
 

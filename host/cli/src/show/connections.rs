@@ -161,7 +161,7 @@ mod tests {
             "status": "needs-reconnect",
             "connector": {"name": "github", "version": "1.0.0", "digest": "ab".repeat(32)},
             "protocol": "token", "settings": {"url": "https://api.github.com"}, "secrets": ["token"],
-            "origins": ["https://api.github.com"], "enabled": true,
+            "origins": ["https://api.github.com"], "enabled": true, "complete": true,
             "verdict": {
                 "outcome": "failed", "kind": "unauthorized", "message": "the token was rejected",
                 "hint": "make a new one", "at": "2026-05-04T03:02:01Z", "microseconds": 92_400,

@@ -41,33 +41,40 @@ impl Connections {
         if !connection.enabled {
             return Err(disabled(&connection));
         }
-        let Some(usable) = self.credentials.kept(&connection) else {
-            return self.send_prepared(&connection, request).await;
+        let usable = match self.credentials.kept(&connection) {
+            Some(usable) => usable,
+            None => self.made_usable(&connection).await?,
         };
-        if !self.credentials.renewable(&connection) && !self.classifies(&connection)? {
-            let request = prepared(&usable.permit, request)?;
+        let request = prepared(&usable.permit, request)?;
+        let renewable = self.credentials.renewable(&connection);
+        if !renewable && !usable.installed.surface.exports_interface("classifier") {
             let response = self.dispatch(&usable, request.map(outgoing)).await?;
             return Ok(response.map(incoming));
         }
-        self.send_prepared(&connection, request).await
+        self.send_judged(&connection, usable, request, renewable).await
     }
 
-    /// With a credential that may have to be obtained, renewed or asked about.
-    async fn send_prepared(
-        &self,
-        connection: &Connection,
-        request: http::Request<Body>,
-    ) -> Result<http::Response<Body>, Error> {
+    /// With a credential that was not in use until now: it may have to be obtained or renewed.
+    async fn made_usable(&self, connection: &Connection) -> Result<Arc<Usable>, Error> {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
         let pinned = Pinned { connection, installed: &installed };
-        let usable = match self.credentials.usable(pinned).await {
-            Ok(usable) => usable,
-            Err(unusable) => return Err(self.unusable(connection, unusable).await?),
-        };
-        let request = prepared(&usable.permit, request)?;
+        match self.credentials.usable(pinned).await {
+            Ok(usable) => Ok(usable),
+            Err(unusable) => Err(self.unusable(connection, unusable).await?),
+        }
+    }
+
+    /// Asks what the answer means and, where it means that the credential is no longer good, renews that and sends once more.
+    async fn send_judged(
+        &self,
+        connection: &Connection,
+        usable: Arc<Usable>,
+        request: http::Request<Body>,
+        renewable: bool,
+    ) -> Result<http::Response<Body>, Error> {
+        let pinned = Pinned { connection, installed: &usable.installed };
         let (parts, body) = request.into_parts();
-        let renewable = self.credentials.renewable(connection);
         let replayable = body.size_hint().upper().is_some_and(|length| length <= REPLAYED);
         let (first, second) = match renewable && replayable {
             true => {
@@ -84,12 +91,11 @@ impl Connections {
         let (true, Some(bytes)) = (rejected && renewable, second) else { return Ok(told(response, failure)) };
         drop(response);
         self.credentials.forget(connection.id);
-        let renewed = self.credentials.renew(pinned, usable.generation).await;
-        let usable = match renewed {
+        let renewed = match self.credentials.renew(pinned, usable.generation).await {
             Ok(()) => self.credentials.usable(pinned).await,
             Err(unusable) => Err(unusable),
         };
-        let usable = match usable {
+        let usable = match renewed {
             Ok(usable) => usable,
             Err(unusable) => return Err(self.unusable(connection, unusable).await?),
         };
@@ -105,10 +111,6 @@ impl Connections {
     ) -> Result<http::Response<egress::Body>, Error> {
         let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
         Ok(self.egress.send(&usable.permit, &call, request, Timeouts::default()).await?)
-    }
-
-    fn classifies(&self, connection: &Connection) -> Result<bool, Error> {
-        Ok(self.installed(connection)?.surface.exports_interface("classifier"))
     }
 
     /// What an answer means: as its status says, or as the connector says that knows its service better.

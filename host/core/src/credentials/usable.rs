@@ -13,6 +13,7 @@ use super::{Credentials, Pinned, Unusable};
 use crate::egress::Permit;
 use crate::model::authentication::Authentication;
 use crate::model::connection::Connection;
+use crate::model::connector::Installed;
 use crate::model::credential::{Credential, Ended};
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
@@ -25,6 +26,8 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 /// A connection's credential, ready to be attached.
 #[derive(Debug)]
 pub(crate) struct Usable {
+    /// The connector version that it was made with: a request need not look it up again.
+    pub(crate) installed: Arc<Installed>,
     pub(crate) permit: Arc<Permit>,
     /// Captures that the connector reads as settings.
     pub(crate) visible: BTreeMap<String, String>,
@@ -152,7 +155,15 @@ impl Credentials {
             let signer = self.runtime.signer(digest, super::guest(connection, &visible));
             permit = permit.with_signer(signer);
         }
-        Ok(Usable { permit: Arc::new(permit), visible, generation: 0, version: connection.version, renew_at: None })
+        let installed = Arc::new(installed.clone());
+        Ok(Usable {
+            installed,
+            permit: Arc::new(permit),
+            visible,
+            generation: 0,
+            version: connection.version,
+            renew_at: None,
+        })
     }
 
     /// Signs in with values that are not stored, beside the stored credential, which stays as it is.
