@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use turnbuckle::config::Config;
-use turnbuckle::{Actor, Body, Compiler, Host, NewConnection, Verdict};
+use turnbuckle::{Actor, Compiler, Host, NewConnection, Verdict};
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
