@@ -1,8 +1,11 @@
 //! What is offered as a connector and is none, or asks for what this host does not give, is refused in words.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
 use serde_json::{Value, json};
-use turnbuckle_tests::components;
+use sha2::Sha256;
+use turnbuckle_tests::upstream::Reply;
+use turnbuckle_tests::{components, leaks};
 
 use crate::scene::{BINARY, Scene, TOKEN, by_guest, offer, world, wrong_fields};
 
@@ -90,17 +93,40 @@ fn a_version_that_is_taken_by_another_component_stays_as_it_is() {
 }
 
 #[test]
-fn a_protocol_that_is_not_supported_yet_says_so_and_stores_nothing() {
-    let scene = Scene::with(&["signer", "bad-plan"]);
-    let signed = by_guest(&scene, "Signed", "signer", "signed", &json!({}), &json!({"key": TOKEN}));
-    let problem = signed.ended(409).json();
-    assert_eq!(problem["detail"], "a connector's own signature is not supported yet", "{problem:#}");
+#[expect(clippy::disallowed_methods, reason = "the host signs with the time of now")]
+fn a_connector_signs_requests_with_keys_that_it_never_sees() {
+    let scene = Scene::with(&["signer"]);
+    scene.upstream.echo("*");
+    let made = by_guest(&scene, "Signed", "signer", "signed", &json!({}), &json!({"key": TOKEN})).ended(201).json();
+    assert_eq!(made["status"], "active", "{made:#}");
+    let arrived = &scene.upstream.arrived()[0];
+    let signature = arrived.header("x-signature");
+    let now = jiff::Timestamp::now().as_second();
+    let url = format!("{}{}", scene.upstream.origin(), arrived.path);
+    let signed = |at: i64| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(TOKEN.as_bytes()).unwrap();
+        mac.update(format!("{} {url} {at}", arrived.method).as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    };
+    assert!((now - 60..=now).any(|at| signed(at) == signature), "{signature}");
+    // The service repeats it; nobody reads it back.
+    assert!(!made.to_string().contains(signature), "{made:#}");
+    assert_eq!(leaks::in_bytes(made.to_string().as_bytes(), TOKEN), Vec::<&str>::new());
+}
+
+#[test]
+fn a_sign_in_without_a_browser_is_made_by_the_host_alone() {
+    let scene = Scene::with(&["bad-plan"]);
+    scene
+        .upstream
+        .on("POST", "/token", |_| Reply::json(200, &json!({"access_token": "fresh-token-8812", "expires_in": 60})));
+    scene.upstream.on("GET", "/", |arrived| {
+        Reply::status(if arrived.header("authorization") == "Bearer fresh-token-8812" { 200 } else { 401 })
+    });
     let secrets = json!({"client-secret": TOKEN});
-    let unattended = by_guest(&scene, "Unattended", "bad-plan", "unattended", &json!({"plan": "good-token"}), &secrets);
-    let problem = unattended.ended(422).json();
-    assert_eq!(wrong_fields(&problem), ["protocol"], "{problem:#}");
-    let words = "`unattended` signs in with requests of its own, which this host does not support yet";
-    assert_eq!(problem["problems"][0]["message"], words);
-    assert_eq!(scene.api.get("/connections").ended(200).json()["items"], json!([]));
-    assert_eq!(scene.upstream.arrived().len(), 0);
+    let made = by_guest(&scene, "Unattended", "bad-plan", "unattended", &json!({"plan": "good-token"}), &secrets);
+    let made = made.ended(201).json();
+    assert_eq!(made["status"], "active", "{made:#}");
+    assert_eq!(made["credential"]["secrets"], json!(["access-token"]), "names, never values");
+    assert_eq!(leaks::in_folder(&scene.world.data(), "fresh-token-8812"), Vec::<String>::new());
 }

@@ -1,5 +1,7 @@
 //! Any service with a REST interface.
 
+mod oauth;
+
 use turnbuckle_sdk::{
     Authentication, Connection, Connector, Descriptor, Failure, Field, Placement, Protocol, Report, http,
 };
@@ -52,7 +54,11 @@ impl Connector for Http {
             .protocol(Protocol::new("basic", "User name and password").field(username()).field(password()))
             .protocol(Protocol::new("bearer", "Bearer token").field(Field::secret("token", "Token").required()))
             .protocol(Protocol::new("digest", "Digest").field(username()).field(password()))
+            .protocol(oauth::browser())
+            .protocol(oauth::client())
+            .protocol(oauth::assertion())
             .origin("{url}")
+            .origin("{authorization-server}")
     }
 
     fn authenticate(connection: &Connection) -> Result<Authentication, Failure> {
@@ -63,6 +69,7 @@ impl Connector for Http {
             "basic" => nothing.place(Placement::basic_auth("{username}", "{password}")),
             "bearer" => nothing.place(Placement::header("Authorization", "Bearer {token}")),
             "digest" => nothing.place(Placement::digest_auth("{username}", "{password}")),
+            oauth::BROWSER | oauth::CLIENT | oauth::ASSERTION => oauth::authenticate(connection),
             _ => nothing,
         })
     }

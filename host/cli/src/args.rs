@@ -3,6 +3,7 @@
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod flow;
+pub(crate) mod setup;
 
 use std::path::PathBuf;
 
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     /// Flows: what leans on which connection
     #[command(subcommand)]
     Flow(flow::Verb),
+    /// What operators set up for everyone: OAuth clients
+    #[command(subcommand)]
+    Setup(setup::Verb),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -151,6 +155,7 @@ mod tests {
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection
+          setup       What operators set up for everyone: OAuth clients
           help        Print this message or the help of the given subcommand(s)
 
         Options:

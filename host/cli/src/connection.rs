@@ -1,25 +1,35 @@
 //! `turnbuckle connection …`
 
+mod authorize;
 mod send;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use turnbuckle::{Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, Verdict};
+use turnbuckle::{
+    Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, SignIn, Verdict,
+};
 
 use crate::Session;
-use crate::args::connection::{Create, Edit, Fields, Key, List, PageOf, Reconnect, Verb};
+use crate::args::connection::{Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Verb};
 use crate::client::{Client, Document};
 use crate::exit::Error;
 use crate::output::{Output, can_ask};
 use crate::secret::{self, SecretArgument};
-use crate::show::{connections as show, failure};
+use crate::show::connections as show;
 
 pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
-    let client = session.client().await?;
     let output = session.output;
+    let client = match verb {
+        Verb::Authorize(Authorize { key, browser, accept_account }) => {
+            return reconnected(&authorize::run(&key, &browser, false, accept_account, session).await?, output);
+        }
+        Verb::Create(create) => return self::create(create, session).await,
+        Verb::Reconnect(reconnect) => return self::reconnect(reconnect, session).await,
+        _ => session.client().await?,
+    };
     match verb {
-        Verb::Create(create) => self::create(create, &client, output).await,
+        Verb::Authorize(_) | Verb::Create(_) | Verb::Reconnect(_) => Ok(()),
         Verb::List(list) => self::list(list, &client, output).await,
         Verb::Show(Key { key }) => {
             let document = client.get(&["connections", &key]).answer().await?;
@@ -27,7 +37,6 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         }
         Verb::Edit(edit) => self::edit(edit, &client, output).await,
         Verb::Test(Key { key }) => tested(&client.post(&["connections", &key, "test"]).answer().await?, output),
-        Verb::Reconnect(reconnect) => self::reconnect(reconnect, &client, output).await,
         Verb::Enable(Key { key }) => {
             let document = client.post(&["connections", &key, "enable"]).answer().await?;
             output.document(&document, show::one)
@@ -78,9 +87,11 @@ async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> 
     Ok(())
 }
 
-async fn create(create: Create, client: &Client, output: Output) -> Result<(), Error> {
+async fn create(create: Create, session: &Session) -> Result<(), Error> {
+    let (client, output) = (session.client().await?, session.output);
     let settings = settings(&create.fields.set)?;
     let mut secrets = read_secrets(&create.fields.secret)?;
+    let tokens = take_tokens(&mut secrets);
     let (name, version) = match create.connector.split_once('@') {
         Some((name, version)) => (name, Some(version)),
         None => (create.connector.as_str(), None),
@@ -99,10 +110,39 @@ async fn create(create: Create, client: &Client, output: Output) -> Result<(), E
     });
     put(&mut body, "connector-version", version);
     put(&mut body, "protocol", create.protocol);
-    match client.post(&["connections"]).json(&body).answer().await {
-        Ok(document) => tested(&document, output),
-        Err(error) => Err(error.or_hint(&format!("see what it asks for: `turnbuckle connector show {name}`"))),
+    put(&mut body, "identity-provider", create.identity_provider);
+    put(&mut body, "tokens", tokens);
+    let made: Document<ConnectionView> = match client.post(&["connections"]).json(&body).answer().await {
+        Ok(document) => document,
+        Err(error) => return Err(error.or_hint(&format!("see what it asks for: `turnbuckle connector show {name}`"))),
+    };
+    if !authorize::waits(&made.view) {
+        return tested(&made, output);
     }
+    if create.later {
+        output.document(&made, show::one)?;
+        output.hint(&format!("authorize it with `turnbuckle connection authorize '{}'`", made.view.name));
+        return Ok(());
+    }
+    // Where no server runs, the data directory is let go, for the one that the browser comes back to.
+    drop(client);
+    let id = made.view.id.to_string();
+    let signed = authorize::run(&id, &create.browser, false, false, session).await?;
+    let json = signed.json["connection"].clone();
+    let verdict = signed.view.verdict.clone();
+    output.document(&Document { json, view: signed.view.connection }, show::one)?;
+    passed(Some(&verdict))
+}
+
+/// Tokens that were obtained elsewhere are given like secrets, by the names that every protocol has for them.
+fn take_tokens(secrets: &mut BTreeMap<String, Secret>) -> Option<Value> {
+    let mut tokens = Map::new();
+    for name in ["access-token", "refresh-token"] {
+        if let Some(secret) = secrets.remove(name) {
+            tokens.insert(name.to_owned(), Value::from(secret.expose()));
+        }
+    }
+    (!tokens.is_empty()).then(|| json!({"secrets": tokens}))
 }
 
 /// A secret on standard input leaves nobody there to be asked.
@@ -139,18 +179,34 @@ async fn edit(edit: Edit, client: &Client, output: Output) -> Result<(), Error> 
     tested(&client.patch(&["connections", &edit.key]).json(&body).answer().await?, output)
 }
 
-async fn reconnect(reconnect: Reconnect, client: &Client, output: Output) -> Result<(), Error> {
+async fn reconnect(reconnect: Reconnect, session: &Session) -> Result<(), Error> {
+    let (client, output) = (session.client().await?, session.output);
     let mut secrets = read_secrets(&reconnect.secret)?;
-    if secrets.is_empty() && can_ask() {
+    let tokens = take_tokens(&mut secrets);
+    if secrets.is_empty() && tokens.is_none() {
         let view: Document<ConnectionView> = client.get(&["connections", &reconnect.key]).answer().await?;
         let of = format!("{}@{}", view.view.connector.name, view.view.connector.version);
         let connector: Document<ConnectorView> = client.get(&["connectors", &of]).answer().await?;
-        ask(&connector.view.installed.descriptor, Some(&view.view.protocol), &mut secrets)?;
+        let descriptor = &connector.view.installed.descriptor;
+        let protocol = descriptor.protocol(&view.view.protocol);
+        if protocol.is_some_and(|protocol| protocol.sign_in == SignIn::Browser) {
+            drop(client);
+            let Reconnect { key, browser, accept_account, .. } = &reconnect;
+            return reconnected(&authorize::run(key, browser, true, *accept_account, session).await?, output);
+        }
+        if can_ask() {
+            ask(descriptor, Some(&view.view.protocol), &mut secrets)?;
+        }
     }
-    let body = json!({"secrets": secret::body(&secrets), "accept-account": reconnect.accept_account});
+    let mut body = json!({"secrets": secret::body(&secrets), "accept-account": reconnect.accept_account});
+    put(&mut body, "tokens", tokens);
     let call = client.post(&["connections", &reconnect.key, "reconnect"]).json(&body);
-    let document: Document<Reconnected> = call.answer().await?;
-    output.document(&document, show::reconnected)?;
+    reconnected(&call.answer().await?, output)
+}
+
+/// Shows what became of a new credential, and ends as its test did.
+fn reconnected(document: &Document<Reconnected>, output: Output) -> Result<(), Error> {
+    output.document(document, show::reconnected)?;
     let Reconnected { replaced, verdict, .. } = &document.view;
     match passed(Some(verdict)) {
         Ok(()) if !replaced => Err(Error::Refused {
@@ -178,7 +234,7 @@ fn passed(verdict: Option<&Verdict>) -> Result<(), Error> {
     match &verdict.outcome {
         turnbuckle::Outcome::Passed => Ok(()),
         turnbuckle::Outcome::Failed(kind) => {
-            let message = format!("the test did not pass ({}): {}", failure(kind), verdict.message);
+            let message = format!("the test did not pass ({}): {}", kind.name(), verdict.message);
             Err(Error::NotPassed { message, hint: verdict.hint.clone() })
         }
     }

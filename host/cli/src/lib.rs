@@ -12,6 +12,7 @@ mod flow;
 mod output;
 mod progress;
 mod secret;
+mod setup;
 mod show;
 mod up;
 mod upkeep;
@@ -69,6 +70,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Connector(verb) => connector::run(verb, session).await,
         Command::Connection(verb) => connection::run(verb, session).await,
         Command::Flow(verb) => flow::run(verb, session).await,
+        Command::Setup(verb) => setup::run(verb, session).await,
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod connections;
 pub(crate) mod connectors;
 pub(crate) mod flows;
+pub(crate) mod setup;
 pub(crate) mod upkeep;
 
 use std::borrow::Cow;
@@ -142,23 +143,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
     match &verdict.outcome {
         Outcome::Passed if verdict.message.is_empty() => format!("passed in {took}"),
         Outcome::Passed => format!("passed in {took}: {}", line(&verdict.message)),
-        Outcome::Failed(kind) => format!("failed ({}) in {took}: {}", failure(kind), line(&verdict.message)),
-    }
-}
-
-/// The word that the API has for it.
-pub(crate) fn failure(kind: &turnbuckle::FailureKind) -> &'static str {
-    use turnbuckle::FailureKind as Kind;
-    match kind {
-        Kind::Unauthorized => "unauthorized",
-        Kind::Forbidden => "forbidden",
-        Kind::Misconfigured { .. } => "misconfigured",
-        Kind::RateLimited { .. } => "rate-limited",
-        Kind::Unavailable => "unavailable",
-        Kind::Timeout => "timeout",
-        Kind::Budget => "budget",
-        Kind::ConnectorFault => "connector-fault",
-        Kind::Other => "other",
+        Outcome::Failed(kind) => format!("failed ({}) in {took}: {}", kind.name(), line(&verdict.message)),
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnbuckle::Host;
+use turnbuckle::config::Config;
 use turnbuckle_server::{ListenOptions, ServeError, Server};
 
 use crate::Session;
@@ -70,7 +72,31 @@ async fn install(components: &[Component], client: &Client, output: Output) -> R
 async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(), Error> {
     let config = session.place.configuration()?;
     let wanted = listen.listen.or(config.listen);
-    let options = |address| ListenOptions { address, data: session.place.data.clone(), hosts: config.hosts.clone() };
+    let server = bind(host, wanted, &config, &session.place.data).await?;
+    if wanted.is_some_and(|address| !address.ip().is_loopback()) {
+        session.output.warn("others on the network reach this server, in the clear; put a proxy with TLS before it");
+    }
+    // Before anybody hears that it is served: who hears it may end it at once.
+    let asked = Asked::listen()?;
+    said(session, server.url(), "is served")?;
+    server.run(asked.ended()).await;
+    session.output.note("ended");
+    Ok(())
+}
+
+/// Listens where it is asked to, else on the usual port or, where that is taken, on a free one.
+pub(crate) async fn bind(
+    host: Host,
+    wanted: Option<SocketAddr>,
+    config: &Config,
+    data: &Path,
+) -> Result<Server, Error> {
+    let options = |address| ListenOptions {
+        address,
+        data: data.to_owned(),
+        hosts: config.hosts.clone(),
+        public_url: config.public_url.clone(),
+    };
     let server = match wanted {
         Some(address) => Server::bind(host, options(address)).await,
         None => match Server::bind(host.clone(), options(loopback(PORT))).await {
@@ -79,14 +105,7 @@ async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(),
             bound => bound,
         },
     };
-    let server = server.map_err(refused)?;
-    if wanted.is_some_and(|address| !address.ip().is_loopback()) {
-        session.output.warn("others on the network reach this server, in the clear; put a proxy with TLS before it");
-    }
-    said(session, server.url(), "is served")?;
-    server.run(asked_to_end()).await;
-    session.output.note("ended");
-    Ok(())
+    server.map_err(refused)
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -145,19 +164,22 @@ fn quoted(text: &str) -> String {
     if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(_not_to_be_had) => std::future::pending().await,
+/// Listens for whoever wants it to end.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asked {
+    fn listen() -> Result<Self, Error> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn ended(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
     }
 }
 

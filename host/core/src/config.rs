@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
+use url::Url;
 
 use crate::model::error::{Error, FieldProblem};
 use crate::model::secret::Secret;
@@ -21,6 +22,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Further names under which the HTTP API may be addressed (`Host`).
     pub hosts: Vec<String>,
+    /// Where browsers reach the HTTP API, where that is not where it listens: the redirect URIs of sign-ins stand below it.
+    pub public_url: Option<Url>,
     /// What leaves the machine.
     pub egress: EgressConfig,
     /// The store.
@@ -109,6 +112,7 @@ enum Kind {
 const KEYS: &[(&str, Kind)] = &[
     ("listen", Kind::Text),
     ("hosts", Kind::List),
+    ("public-url", Kind::Text),
     ("egress.allow", Kind::List),
     ("egress.ca-file", Kind::Text),
     ("store.cache-mib", Kind::Number),
@@ -186,6 +190,17 @@ impl Config {
             if let Err(error) = entry.parse::<crate::egress::AllowEntry>() {
                 problems.push(FieldProblem::new("egress.allow", error.to_string()));
             }
+        }
+        if let Some(url) = &self.public_url
+            && (!matches!(url.scheme(), "http" | "https")
+                || url.path() != "/"
+                || url.query().is_some()
+                || !url.username().is_empty())
+        {
+            problems.push(FieldProblem::new(
+                "public-url",
+                "must be https://<domain> or http://<domain>, with nothing behind it",
+            ));
         }
         if self.vault.key.is_some() && self.vault.key_file.is_some() {
             problems.push(FieldProblem::new(
@@ -355,6 +370,7 @@ mod tests {
         for (key, kind) in KEYS {
             let value = match (*key, kind) {
                 ("listen", _) => "\"127.0.0.1:1\"",
+                ("public-url", _) => "\"https://example.com\"",
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",

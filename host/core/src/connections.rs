@@ -1,11 +1,13 @@
 //! Connections: made, tested, changed, given new credentials, used and deleted.
 
+mod authorize;
 mod change;
 mod form;
 mod probe;
 mod send;
 mod upgrade;
 
+pub(crate) use authorize::{Returned, Signed};
 pub(crate) use change::find_visible;
 pub use send::Body;
 
@@ -19,20 +21,18 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 
 use crate::catalog::Catalog;
-use crate::credentials::Credentials;
+use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
 use crate::egress::{self, Call, Egress};
 use crate::model::actor::{Actor, Permission};
-use crate::model::authentication::Authentication;
 use crate::model::connection::{Change, Connection, Visibility};
 use crate::model::connector::Installed;
-use crate::model::descriptor::{Descriptor, FieldKind, Protocol};
 use crate::model::error::{Error, FieldProblem};
 use crate::model::flow::Progress;
 use crate::model::id::ConnectionId;
 use crate::model::outside::Outside;
-use crate::model::verdict::{FailureKind, Verdict};
+use crate::model::verdict::{FailureKind, Outcome, Verdict};
 use crate::model::view::{ConnectionFilter, ConnectionView, FlowRow, Page};
-use crate::runtime::{GuestConnection, Runtime};
+use crate::runtime::Runtime;
 use crate::store::{ConnectionQuery, Reader, Store, StoreError, Writer};
 use probe::Probed;
 
@@ -86,20 +86,22 @@ impl Connections {
     }
 
     pub(crate) fn view(&self, connection: Connection) -> Result<ConnectionView, Error> {
-        let flows = self.store.read(|reader| reader.count_flows_using(connection.id))?;
-        let origins = self.origins(&connection);
-        Ok(ConnectionView::of(connection, origins, flows))
+        let (flows, credential) = self
+            .store
+            .read(|reader| Ok((reader.count_flows_using(connection.id)?, reader.credential(connection.id)?)))?;
+        let visible = credential.as_ref().map(|credential| &credential.visible);
+        let origins = self.origins(&connection, visible.unwrap_or(&BTreeMap::new()));
+        Ok(ConnectionView::of(connection, credential, origins, flows))
     }
 
     /// Where its requests may go, for people; empty where its settings do not resolve.
-    fn origins(&self, connection: &Connection) -> Vec<String> {
+    fn origins(&self, connection: &Connection, visible: &BTreeMap<String, String>) -> Vec<String> {
         let Ok(installed) = self.installed(connection) else { return Vec::new() };
-        let values = crate::credentials::values(
-            &installed.descriptor,
-            &connection.protocol,
-            &connection.settings,
-            &BTreeMap::new(),
-        );
+        let fields = (&installed.descriptor, &connection.protocol, &connection.settings);
+        let mut values = credentials::values(fields.0, fields.1, fields.2, &BTreeMap::new());
+        for (name, value) in visible {
+            values = values.public(name, value);
+        }
         let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
         origins.iter().map(ToString::to_string).collect()
     }
@@ -200,7 +202,7 @@ impl Connections {
                 }
             }
         };
-        run.await.map_err(shared)
+        run.await.map_err(|error| error.told())
     }
 
     /// Whether a test of it is under way.
@@ -223,13 +225,48 @@ impl Connections {
         }
     }
 
+    /// The very path of a real request: a credential that is due is renewed first, and one that the service rejects is renewed
+    /// once. One that is good is left alone.
     async fn probe(&self, connection: &Connection) -> Result<Probed, Error> {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
-        let permit = self.credentials.permit(connection, &installed.descriptor)?;
+        let pinned = Pinned { connection, installed: &installed };
+        let began = Instant::now();
+        let usable = match self.credentials.usable(pinned).await {
+            Ok(usable) => usable,
+            Err(unusable) => return self.no_credential(began, unusable),
+        };
+        let probed = self.probe_with(connection, &usable).await;
+        let rejected = matches!(
+            &probed.verdict.outcome,
+            Outcome::Failed(FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
+        );
+        if !rejected || !self.credentials.renewable(connection) {
+            return Ok(probed);
+        }
+        self.credentials.forget(connection.id);
+        match self.credentials.renew(pinned, usable.generation).await {
+            Ok(()) => match self.credentials.usable(pinned).await {
+                Ok(usable) => Ok(self.probe_with(connection, &usable).await),
+                Err(unusable) => self.no_credential(began, unusable),
+            },
+            Err(unusable) => self.no_credential(began, unusable),
+        }
+    }
+
+    async fn probe_with(&self, connection: &Connection, usable: &Usable) -> Probed {
         let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
+        let guest = credentials::guest(connection, &usable.visible);
         let now = || self.outside.now();
-        Ok(probe::probe(&self.runtime, connection, permit, call, now).await)
+        probe::probe(&self.runtime, &connection.connector.digest, &guest, usable.permit.clone(), call, now).await
+    }
+
+    /// A sign-in that failed is a verdict too; what the host itself lacks is not.
+    fn no_credential(&self, began: Instant, unusable: Unusable) -> Result<Probed, Error> {
+        match unusable {
+            Unusable::Failed(failure) => Ok(probe::failed(failure, self.outside.now(), began.elapsed())),
+            Unusable::Error(error) => Err(error),
+        }
     }
 
     /// Keeps the verdict, and tells the flows' rows in the same transaction. A verdict on a version that was changed
@@ -251,35 +288,6 @@ impl Connections {
                 Ok(())
             })
             .await
-    }
-
-    /// Asks the connector how these settings authenticate, and judges the answer.
-    async fn plan(
-        &self,
-        installed: &Installed,
-        protocol: &Protocol,
-        settings: &BTreeMap<String, String>,
-    ) -> Result<Authentication, Error> {
-        self.catalog.prepare(&installed.reference).await?;
-        let guest = GuestConnection {
-            protocol: protocol.name.clone(),
-            settings: settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        };
-        let answer = self.runtime.authenticate(&installed.reference.digest, &guest).await?.value;
-        let plan = answer.map_err(|failure| match failure.kind {
-            FailureKind::Misconfigured { field: Some(field) } => Error::field(field, failure.message),
-            _ => Error::field("protocol", failure.message),
-        })?;
-        let (public, secret) = names(&installed.descriptor, protocol);
-        let problems = egress::check_plan(&plan, &installed.descriptor.origins, &public, &secret, protocol.sign_in);
-        if let Some(problem) = problems.first() {
-            return Err(Error::Refused {
-                rule: "plan",
-                message: format!("the connector's way to authenticate is refused: {problem}"),
-                hint: Some("this is a fault of the connector: tell its publisher".into()),
-            });
-        }
-        Ok(plan)
     }
 }
 
@@ -307,15 +315,6 @@ fn tell_flows(writer: &mut Writer<'_>, id: ConnectionId, verdict: &Verdict) -> R
         writer.put_flow(&flow)?;
     }
     Ok(())
-}
-
-/// Names of the fields that are not secret, and of those that are.
-fn names(descriptor: &Descriptor, protocol: &Protocol) -> (Vec<String>, Vec<String>) {
-    let (secret, public): (Vec<_>, Vec<_>) =
-        descriptor.fields(protocol).partition(|field| field.kind == FieldKind::Secret);
-    let names =
-        |fields: Vec<&crate::model::descriptor::Field>| fields.into_iter().map(|field| field.name.clone()).collect();
-    (names(public), names(secret))
 }
 
 pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Connection>, StoreError> {
@@ -349,25 +348,3 @@ fn disabled(connection: &Connection) -> Error {
 fn name_taken(name: &str) -> FieldProblem {
     FieldProblem::new("name", format!("another connection is named `{name}` already; names are compared without case"))
 }
-
-/// An error that several callers wait for, for one of them.
-fn shared(error: Arc<Error>) -> Error {
-    match Arc::try_unwrap(error) {
-        Ok(error) => error,
-        Err(error) => match &*error {
-            Error::Refused { rule, message, hint } => {
-                Error::Refused { rule, message: message.clone(), hint: hint.clone() }
-            }
-            Error::NotFound { kind, name } => Error::NotFound { kind, name: name.clone() },
-            Error::Data { rule, message, hint, .. } => {
-                Error::Data { rule, message: message.clone(), hint: hint.clone(), source: None }
-            }
-            _ => Error::internal("testing the connection")(Box::new(Told(error))),
-        },
-    }
-}
-
-/// An error that was told to others too.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Told(Arc<Error>);

@@ -1,134 +1,129 @@
-//! What a connection proves itself with: kept sealed, opened only to be attached.
+//! What a connection proves itself with: kept sealed, opened only to be attached, renewed before it runs out.
 
+mod answer;
+mod grant;
+mod plan;
+mod provider;
+mod renew;
 pub(crate) mod rotation;
+mod seal;
+mod sign_in;
+mod usable;
 pub(crate) mod vault;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 
-use crate::egress::{Permit, PermitError, Values};
-use crate::model::authentication::Authentication;
+use crate::catalog::Catalog;
+use crate::egress::{Egress, PermitError, Values};
 use crate::model::connection::Connection;
+use crate::model::connector::Installed;
 use crate::model::descriptor::{Descriptor, FieldKind};
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
-use crate::model::secret::{Sealed, Secret};
-use vault::{Place, Vault, VaultError};
+use crate::model::outside::Outside;
+use crate::model::secret::Secret;
+use crate::model::verdict::Failure;
+use crate::runtime::{GuestConnection, Runtime};
+use crate::store::Store;
+use vault::{Vault, VaultError};
+
+pub(crate) use grant::{Obtained, Opened};
+pub(crate) use sign_in::{Begin, Callback, Finish, Return};
+pub(crate) use usable::{Staged, Usable};
 
 /// Where the store keeps what the master key is recognised by.
 pub(crate) const CHECK: &str = "master-key-check";
 
 /// Permits are kept for connections in use, so that a request costs neither a decryption nor a new scanner.
 const KEPT_PERMITS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
+/// What their scanners may weigh together: a long secret has many forms.
+const KEPT_BYTES: usize = 64 << 20;
 
-/// By connection: the version that a permit is for, and the permit.
-type Kept = LruCache<ConnectionId, (u64, Arc<Permit>)>;
+/// What credentials are made of.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) vault: Vault,
+    pub(crate) store: Store,
+    pub(crate) catalog: Catalog,
+    pub(crate) runtime: Runtime,
+    pub(crate) egress: Egress,
+    pub(crate) outside: Outside,
+}
 
-/// The credentials of connections.
+/// The credentials of connections. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Credentials {
-    vault: Vault,
-    permits: Arc<Mutex<Kept>>,
+    parts: Parts,
+    kept: Arc<Mutex<LruCache<ConnectionId, Arc<Usable>>>>,
+    /// Renewals under way: whoever needs the same one waits for it.
+    renewing: Arc<Mutex<HashMap<ConnectionId, renew::Running>>>,
+}
+
+impl std::ops::Deref for Credentials {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Credentials").field("vault", &self.vault).finish_non_exhaustive()
+        formatter.debug_struct("Credentials").field("vault", &self.parts.vault).finish_non_exhaustive()
+    }
+}
+
+/// Why there is nothing to send with.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// The service, or the way to it, did not give a credential: a verdict on the connection.
+    Failed(Failure),
+    /// The host can't make one: an error of the call.
+    Error(Error),
+}
+
+impl<E: Into<Error>> From<E> for Unusable {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
     }
 }
 
 impl Credentials {
-    pub(crate) fn new(vault: Vault) -> Self {
-        Self { vault, permits: Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS))) }
+    pub(crate) fn new(parts: Parts) -> Self {
+        let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
+        Self { parts, kept, renewing: Arc::default() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {
-        &self.vault
+        &self.parts.vault
     }
 
-    pub(crate) fn seal(
-        &self,
-        connection: ConnectionId,
-        secrets: &BTreeMap<String, Secret>,
-    ) -> BTreeMap<String, Sealed> {
-        let record = connection.to_string();
-        let place = |field| Place { table: "connections", record: &record, field };
-        secrets.iter().map(|(field, secret)| (field.clone(), self.vault.seal(place(field), secret))).collect()
+    /// What a request of this very version of a connection is sent with, where it was made before and nothing in it is due.
+    pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Usable>> {
+        let mut kept = self.kept.lock().expect("no holder of this lock panics");
+        let now = self.outside.now();
+        kept.get(&connection.id).filter(|usable| usable.is_for(connection.version, now)).cloned()
     }
 
-    pub(crate) fn unseal(
-        &self,
-        connection: ConnectionId,
-        sealed: &BTreeMap<String, Sealed>,
-    ) -> Result<BTreeMap<String, Secret>, Error> {
-        let record = connection.to_string();
-        sealed
-            .iter()
-            .map(|(field, sealed)| {
-                let place = Place { table: "connections", record: &record, field };
-                Ok((field.clone(), self.vault.unseal(place, sealed)?))
-            })
-            .collect()
-    }
-
-    /// Seals its secrets with the key in use, where they were sealed with another one. What was read before a rotation of the
-    /// master key and is written after it would open with a key that is forgotten by then.
-    pub(crate) fn freshen(&self, connection: &mut Connection) -> Result<(), Error> {
-        let current = self.vault.current();
-        if connection.secrets.values().any(|sealed| sealed.key != current) {
-            let secrets = self.unseal(connection.id, &connection.secrets).map_err(|_forgotten| Error::Refused {
-                rule: "master-key-renewed",
-                message: "the master key was renewed while the change was made".into(),
-                hint: Some("make the change again".into()),
-            })?;
-            connection.secrets = self.seal(connection.id, &secrets);
+    fn keep(&self, id: ConnectionId, usable: &Arc<Usable>) {
+        let mut kept = self.kept.lock().expect("no holder of this lock panics");
+        kept.put(id, usable.clone());
+        let mut weight: usize = kept.iter().map(|(_, usable)| usable.weight()).sum();
+        while weight > KEPT_BYTES && kept.len() > 1 {
+            weight -= kept.pop_lru().map_or(0, |(_, usable)| usable.weight());
         }
-        Ok(())
     }
 
-    /// What calls of this connection may reach, with its secrets ready to be attached.
-    pub(crate) fn permit(&self, connection: &Connection, descriptor: &Descriptor) -> Result<Arc<Permit>, Error> {
-        if let Some(permit) = self.kept(connection) {
-            return Ok(permit);
-        }
-        let secrets = self.unseal(connection.id, &connection.secrets)?;
-        let plan = &connection.authentication;
-        let permit =
-            Arc::new(resolve(connection.id, descriptor, &connection.protocol, plan, &connection.settings, &secrets)?);
-        let mut kept = self.permits.lock().expect("no holder of this lock panics");
-        kept.put(connection.id, (connection.version, permit.clone()));
-        Ok(permit)
-    }
-
-    /// The permit of this very version, where it was made before.
-    pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Permit>> {
-        let mut kept = self.permits.lock().expect("no holder of this lock panics");
-        kept.get(&connection.id).filter(|(version, _)| *version == connection.version).map(|(_, permit)| permit.clone())
-    }
-
-    /// Forgets what was opened for a connection that is gone.
+    /// Forgets what was opened for a connection that is gone, or whose credential is another one now.
     pub(crate) fn forget(&self, connection: ConnectionId) {
-        self.permits.lock().expect("no holder of this lock panics").pop(&connection);
+        self.kept.lock().expect("no holder of this lock panics").pop(&connection);
     }
 }
 
-/// A permit from values that need not be stored yet.
-pub(crate) fn resolve(
-    connection: ConnectionId,
-    descriptor: &Descriptor,
-    protocol: &str,
-    plan: &Authentication,
-    settings: &BTreeMap<String, String>,
-    secrets: &BTreeMap<String, Secret>,
-) -> Result<Permit, PermitError> {
-    let values = values(descriptor, protocol, settings, secrets);
-    Permit::resolve(connection.to_string(), &descriptor.origins, plan, &values)
-}
-
-/// The values of a connection, each by the kind of its field: a free text may be less in an origin than a choice.
+/// The values of a connection's fields, each by the kind of its field: a free text may be less in an origin than a choice.
 pub(crate) fn values(
     descriptor: &Descriptor,
     protocol: &str,
@@ -153,6 +148,13 @@ pub(crate) fn values(
         values = values.secret(name, secret.clone());
     }
     values
+}
+
+/// A connection beside the version of the connector that it is pinned to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pinned<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) installed: &'a Installed,
 }
 
 impl From<VaultError> for Error {
@@ -193,5 +195,14 @@ impl From<PermitError> for Error {
             Some(field) => Self::field(field, error.to_string()),
             None => Self::Refused { rule: "permit", message: error.to_string(), hint: None },
         }
+    }
+}
+
+/// A connection as its connector sees it: fields that are not secret, and visible captures.
+pub(crate) fn guest(connection: &Connection, visible: &BTreeMap<String, String>) -> GuestConnection {
+    let settings = connection.settings.iter().chain(visible);
+    GuestConnection {
+        protocol: connection.protocol.clone(),
+        settings: settings.map(|(name, value)| (name.clone(), value.clone())).collect(),
     }
 }

@@ -1,8 +1,9 @@
 //! Everything that leaves the machine.
 //!
 //! A request comes as the guest wrote it: without any credential. It is counted and judged ([`policy`]), then the
-//! connection's credential is attached ([`attach`], [`digest`]), then it is dialled by a client whose sockets belong to that
-//! connection alone ([`client`]), to an address that was checked after the name was resolved ([`address`], [`allow`]). The
+//! connection's credential is attached ([`attach`]) and what is made of the request as a whole is made ([`sign`], [`oauth1`],
+//! [`sigv4`], [`digest`]), then it is dialled by a client whose sockets and whose certificate belong to that connection alone
+//! ([`client`], [`certificate`]), to an address that was checked after the name was resolved ([`address`], [`allow`]). The
 //! answer is decoded, bounded and scanned for the credential before anyone sees it ([`body`], [`decode`], [`redact`]). So a
 //! connector decides what is asked, never who asks, and it cannot read the credential back.
 //!
@@ -13,15 +14,25 @@ mod allow;
 mod attach;
 mod body;
 mod call;
+mod certificate;
 mod client;
 mod decode;
+mod der;
 mod digest;
 mod error;
 mod expand;
+mod jwt;
+mod key;
+mod keys;
+mod oauth1;
+mod obtain;
+mod pem;
 mod permit;
 mod plan;
 mod policy;
 mod redact;
+mod sign;
+mod sigv4;
 #[cfg(test)]
 mod tests;
 
@@ -36,8 +47,10 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::Instant;
 use url::Url;
+use zeroize::Zeroizing;
 
 pub(crate) use self::allow::{AllowEntry, AllowList};
+use self::attach::{Part, Proof};
 use self::body::{Receiving, Scanned, Upload, Watch};
 use self::call::Entry;
 pub(crate) use self::call::{Call, Limits, Timeouts};
@@ -46,10 +59,14 @@ use self::client::Resolver;
 use self::decode::Decoded;
 pub(crate) use self::error::{Denied, EgressError, EgressSetupError, PermitError, Phase, Rule};
 pub(crate) use self::expand::{Values, expand_origins};
+pub(crate) use self::keys::{Hash, Key, Keys};
+pub(crate) use self::obtain::{Brought, ObtainError, Scope, authorization_url, redact};
 pub(crate) use self::permit::Permit;
 pub(crate) use self::plan::check_plan;
 use self::policy::{Route, Rules};
 use self::redact::Redactor;
+use self::sign::Head;
+pub(crate) use self::sign::{SignFailure, SignRequest, Signer};
 use crate::model::origin::Origin;
 
 /// A body in either direction.
@@ -143,16 +160,14 @@ struct Sending<'a> {
 /// What is dialled.
 #[derive(Clone)]
 struct Outgoing {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
+    head: Head,
     route: Route,
 }
 
 impl Sending<'_> {
     async fn run(&self, request: Request<Body>) -> Result<Response<Body>, EgressError> {
         let (parts, body) = request.into_parts();
-        let mut url = policy::parse(&parts.uri)?;
+        let url = policy::parse(&parts.uri)?;
         self.entry.target(Origin::of(&url), self.shown_path(&url));
         let attachments = &self.permit.attachments;
         let rules = Rules { origins: self.permit.origins(), owned: &attachments.owned, allow: &self.egress.allow };
@@ -161,41 +176,70 @@ impl Sending<'_> {
         self.check_size(&headers)?;
 
         let declared = declared_length(&mut headers)?;
-        let preparing = Upload::prepare(body, declared, attachments.needs_whole_body(), self.call, self.entry);
+        let whole = attachments.needs_whole_body(&headers);
+        let preparing = Upload::prepare(body, declared, whole, self.call, self.entry);
         let upload = self.in_time(preparing).await??;
         let upload = match upload {
             Upload::Whole(body) => Upload::Whole(attachments.body(&parts.method, &mut headers, body)?),
             streaming @ Upload::Streaming(_) => streaming,
         };
-        attachments.head(&mut url, &mut headers)?;
+        let mut head = Head { method: parts.method, url, headers };
+        let uuid = attachments.uuid();
+        let shown = match attachments.proof {
+            Some(Proof::Signed) => Some(self.complete(head.clone(), &uuid, Part::Public)?),
+            Some(Proof::Digest(_) | Proof::Oauth1(_) | Proof::Sigv4(_)) | None => None,
+        };
+        head = self.complete(head, &uuid, Part::All)?;
+        let body = match &upload {
+            Upload::Whole(body) => body.as_ref(),
+            Upload::Streaming(_) => &[],
+        };
+        let proofs = self.in_time(sign::prove(self.permit, &mut head, shown, body)).await??;
+        let outgoing = Outgoing { head, route };
+        let mut proofs = proofs;
+        let response = match upload {
+            Upload::Whole(body) => self.replayable(outgoing, body, &mut proofs).await?,
+            Upload::Streaming(body) => self.dial(outgoing, Some(reqwest::Body::wrap(body))).await?,
+        };
+        self.receive(response, &proofs)
+    }
+
+    /// The head with what is attached to it, and with what the host writes.
+    fn complete(&self, mut head: Head, uuid: &str, part: Part) -> Result<Head, EgressError> {
+        let Head { url, headers, .. } = &mut head;
+        self.permit.attachments.head(url, headers, uuid, part)?;
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let (false, Some(agent)) = (headers.contains_key(header::USER_AGENT), &self.egress.user_agent) {
             headers.insert(header::USER_AGENT, agent.clone());
         }
-        let outgoing = Outgoing { method: parts.method, url, headers, route };
-        let response = match upload {
-            Upload::Whole(body) => self.replayable(outgoing, body).await?,
-            Upload::Streaming(body) => self.dial(outgoing, Some(reqwest::Body::wrap(body))).await?,
-        };
-        self.receive(response)
+        Ok(head)
     }
 
     /// Sends once, or twice where a digest challenge must be answered.
-    async fn replayable(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
-        let Some(credentials) = &self.permit.attachments.digest else {
+    async fn replayable(
+        &self,
+        outgoing: Outgoing,
+        body: Bytes,
+        proofs: &mut Vec<Zeroizing<String>>,
+    ) -> Result<Response<reqwest::Body>, EgressError> {
+        let Some(Proof::Digest(credentials)) = &self.permit.attachments.proof else {
             return self.once(outgoing, body).await;
         };
-        let (url, origin) = (&outgoing.url, &outgoing.route.origin);
+        let (url, origin) = (&outgoing.head.url, &outgoing.route.origin);
         let target = match url.query() {
             Some(query) => Cow::Owned(format!("{}?{query}", url.path())),
             None => Cow::Borrowed(url.path()),
         };
-        let with = |session: &digest::Session| {
+        let mut with = |session: &digest::Session| {
             let mut outgoing = outgoing.clone();
-            match credentials.authorization(session, outgoing.method.as_str(), &target) {
-                Some(value) => outgoing.headers.insert(header::AUTHORIZATION, value),
+            match credentials.authorization(session, outgoing.head.method.as_str(), &target) {
+                Some(value) => {
+                    // Whoever reads it could try passwords against it.
+                    proofs.extend(digest::response(&value));
+                    outgoing.head.headers.insert(header::AUTHORIZATION, value)
+                }
                 None => {
-                    return Err(EgressError::Attach { problem: "the server's digest challenge cannot be answered" });
+                    return Err(EgressError::attach("the server's digest challenge cannot be answered"));
                 }
             };
             Ok(outgoing)
@@ -225,7 +269,7 @@ impl Sending<'_> {
     async fn once(&self, outgoing: Outgoing, body: Bytes) -> Result<Response<reqwest::Body>, EgressError> {
         self.entry.progress.sent(body.len());
         // Where nothing is sent, nothing is said about its length either, as long as the method does not promise a body.
-        let body = (!body.is_empty() || promises_body(&outgoing.method)).then(|| reqwest::Body::from(body));
+        let body = (!body.is_empty() || promises_body(&outgoing.head.method)).then(|| reqwest::Body::from(body));
         self.dial(outgoing, body).await
     }
 
@@ -234,8 +278,9 @@ impl Sending<'_> {
         outgoing: Outgoing,
         body: Option<reqwest::Body>,
     ) -> Result<Response<reqwest::Body>, EgressError> {
-        let Outgoing { method, url, headers, route } = outgoing;
-        let Ok(client) = self.egress.clients.of(&self.permit.pool_key, route.reach) else {
+        let Outgoing { head: Head { method, url, headers }, route } = outgoing;
+        let certificate = self.permit.attachments.certificate.as_ref();
+        let Ok(client) = self.egress.clients.of(&self.permit.pool_key, route.reach, certificate) else {
             let reason = "the client could not be set up".to_owned();
             return Err(EgressError::Connect { origin: route.origin.to_string(), reason });
         };
@@ -249,10 +294,16 @@ impl Sending<'_> {
         // One timer for both ends: each costs every request.
         let left = self.call.deadline.saturating_duration_since(Instant::now());
         let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
-        match tokio::time::timeout(after, client.execute(request)).await {
-            Ok(Ok(response)) => Ok(response.into()),
-            Ok(Err(error)) => Err(self.failure(&error, &route)),
-            Err(_) => Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+        let mut sending = std::pin::pin!(client.execute(request));
+        loop {
+            let sent = self.entry.progress.sent_so_far();
+            match tokio::time::timeout(after, sending.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response.into()),
+                Ok(Err(error)) => return Err(self.failure(&error, &route)),
+                // The answer can't begin before the request has ended: as long as it goes on, the service is not late.
+                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline => {}
+                Err(_) => return Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
+            }
         }
     }
 
@@ -281,6 +332,9 @@ impl Sending<'_> {
         }
         let origin = origin.to_string();
         if !error.is_connect() {
+            if let Some(reason) = error::refused_certificate(error) {
+                return EgressError::Tls { origin, reason };
+            }
             return EgressError::Response { origin, problem: "is not HTTP, or broke off before its head was whole" };
         }
         if error.is_timeout() {
@@ -292,15 +346,27 @@ impl Sending<'_> {
         }
     }
 
-    /// The answer as the guest may see it.
-    fn receive(&self, response: Response<reqwest::Body>) -> Result<Response<Body>, EgressError> {
+    /// The answer as the guest may see it: without the connection's secrets, and without what proved this request.
+    fn receive(
+        &self,
+        response: Response<reqwest::Body>,
+        proofs: &[Zeroizing<String>],
+    ) -> Result<Response<Body>, EgressError> {
         let (parts, body) = response.into_parts();
         self.check_size(&parts.headers)?;
-        let redactor = self.permit.redactor();
+        let redactor = self.permit.scanner();
         let origin: Arc<str> = self.entry.origin().into();
         let watch = Watch { call: Arc::clone(self.call), entry: Arc::clone(self.entry), origin: Arc::clone(&origin) };
         let idle = self.call.limits.between_bytes.min(self.timeouts.between_bytes.unwrap_or(Duration::MAX));
         let idle = idle.max(Duration::from_millis(1));
+        // Another transfer coding than the last one is left on the body, where no scan would see through it.
+        let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if !parts.headers.get_all(header::TRANSFER_ENCODING).iter().all(plain) {
+            return Err(EgressError::Response {
+                origin: origin.to_string(),
+                problem: "has an unknown transfer-encoding",
+            });
+        }
         // Only the head of what a HEAD, a 204 or a 304 is about carries a coding; there is nothing to decode.
         let coded = !http_body::Body::is_end_stream(&body);
         let codings = match decode::codings(&parts.headers) {
@@ -313,12 +379,16 @@ impl Sending<'_> {
             }
             Some(_) | None => Vec::new(),
         };
+        let proofs = Redactor::new(proofs.iter().map(|proof| proof.as_str()));
         let mut headers = trailers(parts.headers, redactor, self.entry);
+        if let Some(proofs) = &proofs {
+            headers = trailers(headers, Some(proofs), self.entry);
+        }
         if !codings.is_empty() {
             headers.remove(header::CONTENT_ENCODING);
         }
         // A redacted body has another length, and so has a decoded one.
-        if coded && (!codings.is_empty() || redactor.is_some()) {
+        if coded && (!codings.is_empty() || redactor.is_some() || proofs.is_some()) {
             headers.remove(header::CONTENT_LENGTH);
         }
         let receiving = Receiving::new(body, idle, watch.clone());
@@ -330,6 +400,10 @@ impl Sending<'_> {
             (false, Some(redactor)) => {
                 Scanned::new(Decoded::new(receiving, &codings, &watch), redactor, entry()).boxed_unsync()
             }
+        };
+        let body = match &proofs {
+            Some(proofs) => Scanned::new(body, proofs, entry()).boxed_unsync(),
+            None => body,
         };
         // Made anew: extensions hold the server's own words for the status, for one.
         let mut response = Response::new(body);
@@ -422,6 +496,6 @@ fn cnonce() -> Result<String, EgressError> {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => Ok(hex::encode(bytes)),
-        Err(_) => Err(EgressError::Attach { problem: "the system has no randomness" }),
+        Err(_) => Err(EgressError::attach("the system has no randomness")),
     }
 }

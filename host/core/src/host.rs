@@ -7,24 +7,41 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use semver::Version;
+use url::Url;
 
 use crate::catalog::Catalog;
-use crate::connections::{Body, Connections, need};
+use crate::connections::{Body, Connections, Returned, Signed, need};
 use crate::credentials::Credentials;
 use crate::flows::Flows;
 use crate::model::actor::{Actor, Permission};
 use crate::model::connection::{Change, Connection};
 use crate::model::error::Error;
 use crate::model::flow::Flow;
+use crate::model::verdict::Verdict;
 use crate::model::view::{
-    CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey, ConnectorView, EditConnection,
-    FlowReport, FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected,
-    Rotation, Upgrade, UpgradeReport,
+    Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey,
+    ConnectorView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport, NewConnection,
+    Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Upgrade, UpgradeReport,
 };
 use crate::runtime::Runtime;
 use crate::store::Store;
 
 pub use open::Builder;
+
+/// What a browser that came back is answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallbackAnswer {
+    /// It goes on to the command that began, on its own machine.
+    GoOn(Url),
+    /// The sign-in is over.
+    Done {
+        /// Whether the new credential is in use.
+        authorized: bool,
+        /// What its test, or the service, said.
+        verdict: Verdict,
+    },
+}
 
 /// An open host. Cloning is cheap; all clones are one host.
 #[derive(Debug, Clone)]
@@ -189,6 +206,65 @@ impl Host {
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
         self.inner.connections.send(actor, key, request).await
+    }
+}
+
+/// Signing in by a browser, and the OAuth clients that it takes.
+impl Host {
+    /// Begins a sign-in of a connection. `base` is where this host is reached: its redirect URIs stand below it.
+    pub async fn authorize_connection(
+        &self,
+        actor: &Actor,
+        key: &str,
+        base: &Url,
+        authorize: Authorize,
+    ) -> Result<Authorization, Error> {
+        self.inner.connections.authorize(actor, key, base, authorize).await
+    }
+    /// A browser came back to `/oauth/callback/{provider}`; `cookie` is what it holds. Nobody need be signed in here: it is
+    /// known by its state and by where it comes from.
+    pub async fn authorization_callback(
+        &self,
+        provider: &str,
+        parameters: &[(String, String)],
+        cookie: Option<&str>,
+    ) -> Result<CallbackAnswer, Error> {
+        match self.inner.connections.callback(provider, parameters, cookie).await? {
+            Returned::GoOn(url) => Ok(CallbackAnswer::GoOn(url)),
+            Returned::Signed(signed) => {
+                Ok(CallbackAnswer::Done { authorized: signed.replaced, verdict: signed.verdict })
+            }
+        }
+    }
+    /// Finishes a sign-in with the receipt that its browser brought.
+    pub async fn complete_authorization(&self, actor: &Actor, receipt: &str) -> Result<Reconnected, Error> {
+        let Signed { connection, replaced, verdict } = self.inner.connections.complete(actor, receipt).await?;
+        Ok(Reconnected { replaced, verdict, connection: self.find(actor, &connection.to_string())? })
+    }
+    /// Registers an OAuth client for one protocol of one connector, or what changed of it.
+    pub async fn put_identity_provider(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutIdentityProvider,
+    ) -> Result<IdentityProviderView, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.credentials.put_provider(actor, name, put).await
+    }
+    /// All of them, by name.
+    pub fn identity_providers(&self, actor: &Actor) -> Result<Vec<IdentityProviderView>, Error> {
+        need(actor, Permission::ViewConnections)?;
+        self.inner.credentials.providers()
+    }
+    /// One of them.
+    pub fn identity_provider(&self, actor: &Actor, name: &str) -> Result<IdentityProviderView, Error> {
+        need(actor, Permission::ViewConnections)?;
+        self.inner.credentials.provider(name)
+    }
+    /// Removes one that no connection uses.
+    pub async fn remove_identity_provider(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.credentials.remove_provider(actor, name).await
     }
 }
 

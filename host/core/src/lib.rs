@@ -24,7 +24,7 @@ mod store;
 mod model;
 
 pub use connections::Body;
-pub use host::{Builder, Host};
+pub use host::{Builder, CallbackAnswer, Host};
 pub use model::actor::{Actor, Permission};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
@@ -37,8 +37,9 @@ pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView, EditConnection, FlowReport,
-    FlowRow, HostReport, InstallReport, NewConnection, Page, PutFlow, PutUse, Reconnect, Reconnected, Rotation,
-    Upgrade, UpgradeReport, UpgradeRow,
+    Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
+    CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport,
+    NewConnection, Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Tokens, Upgrade,
+    UpgradeReport, UpgradeRow,
 };
 pub use runtime::{Compiler, compile_worker};

@@ -4,6 +4,7 @@ pub(crate) mod actor;
 pub(crate) mod authentication;
 pub(crate) mod connection;
 pub(crate) mod connector;
+pub(crate) mod credential;
 pub(crate) mod descriptor;
 pub(crate) mod error;
 pub(crate) mod field;

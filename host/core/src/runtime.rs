@@ -18,15 +18,18 @@ mod limits;
 mod log;
 mod sandbox;
 mod stock;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use ::http::{HeaderMap, StatusCode};
 use lru::LruCache;
 
-use crate::egress::{Call, Egress, Permit};
+use crate::egress::{Call, Egress, Keys, Permit, SignFailure, SignRequest, Signer};
 use crate::model::authentication::Authentication;
 use crate::model::connector::Surface;
 use crate::model::descriptor::Descriptor;
@@ -40,6 +43,9 @@ pub use worker::compile_worker;
 
 /// Components that stay loaded; their code is mapped from files, so one costs little.
 const LOADED: NonZeroUsize = NonZeroUsize::new(512).expect("512 is not zero");
+
+/// So much of a body tells a failure.
+pub(crate) const CLASSIFIED: usize = 16 << 10;
 
 /// What a runtime is made of.
 #[derive(Debug)]
@@ -58,6 +64,15 @@ pub(crate) struct RuntimeOptions {
 pub(crate) struct GuestConnection {
     pub(crate) protocol: String,
     pub(crate) settings: Vec<(String, String)>,
+}
+
+/// A service's answer as a classifier reads it, without the secrets that were attached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    /// Its first [`CLASSIFIED`] bytes; more are cut off.
+    pub(crate) body: &'a [u8],
 }
 
 /// What a call answered, and what the guest said meanwhile.
@@ -138,7 +153,8 @@ impl Runtime {
     /// What it says of itself. No network.
     pub(crate) async fn describe(&self, digest: &Digest) -> Result<Called<Descriptor>, CallError> {
         let budget = self.inner.limits.describe();
-        let called = self.call(digest, budget, None, |guest, store| Box::pin(guest.describe(store))).await?;
+        let called =
+            self.call(digest, budget, sandbox::Power::None, |guest, store| Box::pin(guest.describe(store))).await?;
         Ok(Called { value: convert::descriptor(called.value), log: called.log })
     }
 
@@ -150,8 +166,9 @@ impl Runtime {
     ) -> Result<Called<Result<Authentication, Failure>>, CallError> {
         let connection = convert::connection(connection);
         let budget = self.inner.limits.quiet();
-        let called =
-            self.call(digest, budget, None, |guest, store| Box::pin(guest.authenticate(store, connection))).await?;
+        let called = self
+            .call(digest, budget, sandbox::Power::None, |guest, store| Box::pin(guest.authenticate(store, connection)))
+            .await?;
         let value = called.value.map(convert::authentication).map_err(convert::failure);
         Ok(Called { value, log: called.log })
     }
@@ -167,23 +184,81 @@ impl Runtime {
         let connection = convert::connection(connection);
         let network = sandbox::Network { egress: self.inner.egress.clone(), permit, call };
         let budget = self.inner.limits.test();
-        let called =
-            self.call(digest, budget, Some(network), |guest, store| Box::pin(guest.test(store, connection))).await?;
+        let called = self
+            .call(digest, budget, sandbox::Power::Network(network), |guest, store| {
+                Box::pin(guest.test(store, connection))
+            })
+            .await?;
         Ok(Called { value: called.value.map(convert::report).map_err(convert::failure), log: called.log })
+    }
+
+    /// The headers by which a connector signs a request. No network; the keys work in this call alone. What it writes to its
+    /// log stays in the sandbox, for it may have written a hash.
+    pub(crate) async fn sign(
+        &self,
+        digest: &Digest,
+        connection: &GuestConnection,
+        request: SignRequest,
+        keys: Arc<Keys>,
+    ) -> Result<Result<Vec<(String, String)>, Failure>, CallError> {
+        let (connection, request) = (convert::connection(connection), convert::sign_request(request));
+        let (budget, power) = (self.inner.limits.describe(), sandbox::Power::Keys(keys));
+        let called =
+            self.call(digest, budget, power, |guest, store| Box::pin(guest.sign(store, connection, request))).await?;
+        Ok(called.value.map_err(convert::failure))
+    }
+
+    /// What signs the requests of a connection, for [`Permit::with_signer`]; to be given where [`Permit::needs_signer`].
+    pub(crate) fn signer(&self, digest: Digest, connection: GuestConnection) -> Signer {
+        let (runtime, signed) = (self.clone(), Arc::new((digest, connection)));
+        Arc::new(move |request, keys| {
+            let (runtime, signed) = (runtime.clone(), Arc::clone(&signed));
+            Box::pin(async move {
+                let (digest, connection) = &*signed;
+                match runtime.sign(digest, connection, request, keys).await {
+                    Ok(Ok(headers)) => Ok(headers),
+                    Ok(Err(failure)) => Err(SignFailure { message: failure.message }),
+                    Err(error) => Err(SignFailure { message: error.to_string() }),
+                }
+            })
+        })
+    }
+
+    /// What a connector makes of an answer; none where it says nothing of it, or classifies nothing. No network.
+    pub(crate) async fn classify(
+        &self,
+        digest: &Digest,
+        connection: &GuestConnection,
+        answer: Answer<'_>,
+    ) -> Result<Option<Failure>, CallError> {
+        if !self.load(digest)?.classifies() {
+            return Ok(None);
+        }
+        let (connection, answer) = (convert::connection(connection), convert::answer(&answer));
+        let (budget, power) = (self.inner.limits.describe(), sandbox::Power::None);
+        let called = self
+            .call(digest, budget, power, |guest, store| Box::pin(guest.classify(store, connection, answer)))
+            .await?;
+        Ok(called.value.map(convert::failure))
+    }
+
+    /// Whether a compiled component exports `signer`: without it, a plan that is `signed` never sends anything.
+    pub(crate) fn signs(&self, digest: &Digest) -> bool {
+        self.load(digest).is_ok_and(|stock| stock.signs())
     }
 
     async fn call<T, F>(
         &self,
         digest: &Digest,
         budget: call::Budget,
-        network: Option<sandbox::Network>,
+        power: sandbox::Power,
         run: F,
     ) -> Result<Called<T>, CallError>
     where
         F: for<'a> FnOnce(&'a call::Guest, &'a mut wasmtime::Store<sandbox::Sandbox>) -> call::Answer<'a, T>,
     {
         let stock = self.load(digest)?;
-        call::call(&stock, budget, network, run).await
+        call::call(&stock, budget, power, run).await
     }
 
     fn load(&self, digest: &Digest) -> Result<Arc<stock::Stock>, CallError> {

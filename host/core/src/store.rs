@@ -15,6 +15,7 @@ mod codec;
 mod committer;
 mod connections;
 mod connectors;
+mod credentials;
 mod error;
 mod file;
 mod flows;

@@ -12,6 +12,7 @@ use http::header;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use turnbuckle::Actor;
+use url::Url;
 
 use crate::problem::Problem;
 
@@ -20,6 +21,7 @@ use crate::problem::Problem;
 pub struct Access {
     tokens: Vec<(Hashed, Actor)>,
     hosts: Arc<BTreeSet<String>>,
+    reached_at: Option<Url>,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,17 @@ impl Access {
     pub fn host(mut self, host: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.hosts).insert(host.into().to_ascii_lowercase());
         self
+    }
+
+    /// Where browsers reach this server: the redirect URIs of sign-ins stand below it.
+    #[must_use]
+    pub fn at(mut self, url: Url) -> Self {
+        self.reached_at = Some(url);
+        self
+    }
+
+    pub(crate) fn reached_at(&self) -> Option<&Url> {
+        self.reached_at.as_ref()
     }
 
     /// A new token: 256 random bits.

@@ -8,6 +8,7 @@ mod guard;
 mod input;
 mod listen;
 mod openapi;
+mod page;
 mod problem;
 mod routes;
 

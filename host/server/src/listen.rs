@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 use turnbuckle::{Actor, Host};
+use url::Url;
 
 use crate::access::Access;
 use crate::routes::router;
@@ -35,6 +36,8 @@ pub struct ListenOptions {
     pub data: PathBuf,
     /// Further names by which it may be addressed.
     pub hosts: Vec<String>,
+    /// Where browsers reach it, where that is not where it listens: behind a proxy, say.
+    pub public_url: Option<Url>,
 }
 
 /// Why it does not listen.
@@ -136,6 +139,17 @@ impl Server {
         }
         let shown = if bound.ip().is_unspecified() { format!("localhost:{port}") } else { bound.to_string() };
         let file = RuntimeFile { url: format!("http://{shown}"), token, pid: std::process::id() };
+        if let Some(url) = &options.public_url
+            && let Some(host) = url.host_str()
+        {
+            access = match url.port() {
+                Some(port) => access.host(format!("{host}:{port}")),
+                None => access.host(host),
+            };
+        }
+        if let Some(url) = options.public_url.or_else(|| Url::parse(&file.url).ok()) {
+            access = access.at(url);
+        }
         file.write(&options.data)
             .map_err(|source| ServeError::RuntimeFile { path: RuntimeFile::path(&options.data), source })?;
         Ok(Self { listener, router: router(host, access), file, data: options.data })

@@ -65,6 +65,14 @@ impl Problem {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Input that is wrong in one place.
     pub(crate) fn input(field: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Invalid { problems: vec![FieldProblem { field: field.into(), message: message.into() }] }.into()

@@ -1,10 +1,12 @@
 //! Every route: a thin shell around one method of the host.
 
+mod authorize;
 mod connections;
 mod connectors;
 mod flows;
 mod host;
 mod send;
+mod setup;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse as _;
@@ -50,9 +52,11 @@ pub fn router(host: Host, access: Access) -> Router {
         .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(access.clone(), access::authenticate))
-        .with_state(host);
+        .layer(Extension(authorize::Public(access.reached_at().cloned())))
+        .with_state(host.clone());
     Router::new()
         .merge(api)
+        .route("/oauth/callback/{provider}", get(authorize::callback).with_state(host))
         .route("/api/openapi.json", get(move || std::future::ready(document.clone())))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(|| std::future::ready("ok\n")))
@@ -86,12 +90,16 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(connections::reconnect))
         .routes(routes!(connections::enable))
         .routes(routes!(connections::disable))
+        .routes(routes!(authorize::authorize))
+        .routes(routes!(authorize::complete))
         .routes(routes!(connections::flows))
         .routes(routes!(connections::history))
         .routes(routes!(flows::list))
         .routes(routes!(flows::show, flows::put, flows::remove))
         .routes(routes!(flows::open))
         .routes(routes!(flows::select, flows::deselect))
+        .routes(routes!(setup::list))
+        .routes(routes!(setup::show, setup::put, setup::remove))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

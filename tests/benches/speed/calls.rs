@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use turnbuckle::config::Config;
-use turnbuckle::{Actor, Body, Compiler, Host, NewConnection, Verdict};
+use turnbuckle::{Actor, Compiler, Host, NewConnection, Verdict};
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
@@ -49,15 +49,31 @@ pub(crate) fn service() -> Upstream {
     upstream
 }
 
-fn request() -> http::Request<Body> {
-    let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
-    http::Request::get("/me").body(body).expect("a request")
-}
-
-async fn send(host: &Host, actor: &Actor) -> usize {
-    let answer = host.send(actor, "Bench", request()).await.expect("an answer");
+async fn send(host: &Host, through: &str, method: http::Method, url: &http::Uri, body: &Bytes) -> usize {
+    let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
+    let mut request = http::Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = url.clone();
+    let answer = host.send(&root(), through, request).await.expect("an answer");
     assert_eq!(answer.status(), 200);
     answer.into_body().collect().await.expect("a whole answer").to_bytes().len()
+}
+
+/// Connections whose credential is a token that was obtained, and one whose requests are signed.
+async fn connect_others(host: &Host, actor: &Actor, origin: &str) {
+    let token = json!({
+        "name": "Token", "connector": "http", "protocol": "oauth2-client-credentials",
+        "settings": {"url": origin, "test-path": "/me", "authorization-server": origin, "client-id": "bench"},
+        "secrets": {"client-secret": TOKEN},
+    });
+    let signed = json!({
+        "name": "Signed", "connector": "aws-s3", "settings": {"endpoint": origin, "access-key-id": "AKIDEXAMPLE"},
+        "secrets": {"secret-access-key": TOKEN},
+    });
+    for new in [token, signed] {
+        let new = serde_json::from_value::<NewConnection>(new).expect("a connection");
+        host.create_connection(actor, new).await.expect("it is made");
+    }
 }
 
 async fn tested(host: &Host, actor: &Actor) -> Verdict {
@@ -84,9 +100,14 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     let upstream = service();
     let url = format!("{}/me", upstream.origin());
     let component = components::read(BINARY, "http");
+    let s3 = components::read(BINARY, "aws-s3");
+    upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 36_000})));
+    upstream.on("PUT", "/me", |_| Reply::json(200, &json!({"id": 583_231})));
     let (host, actor) = (runtime.block_on(open(folder.path(), &upstream.origin())), root());
     runtime.block_on(async {
         host.install_connector(&actor, component.clone()).await.expect("it installs");
+        host.install_connector(&actor, s3).await.expect("it installs");
+        connect_others(&host, &actor, &upstream.origin()).await;
         host.create_connection(&actor, new("Bench", &upstream.origin())).await.expect("it is made");
     });
     let (wasm, client) = (bare::Wasm::load(&component), bare::client());
@@ -119,8 +140,21 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     group.bench_function("reqwest", |bencher| {
         bencher.to_async(runtime).iter_custom(|times| at_once(times, || bare::get(&client, &url, TOKEN)));
     });
+    let (empty, kibibyte) = (Bytes::new(), Bytes::from(vec![7; 1024]));
+    let at: http::Uri = url.parse().expect("a URL");
+    let get = |through| send(&host, through, http::Method::GET, &at, &empty);
+    let put = |through| send(&host, through, http::Method::PUT, &at, &kibibyte);
     group.bench_function("host", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || send(&host, &actor)));
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || get("Bench")));
+    });
+    group.bench_function("host-by-token", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || get("Token")));
+    });
+    group.bench_function("host-put", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || put("Bench")));
+    });
+    group.bench_function("host-put-signed", |bencher| {
+        bencher.to_async(runtime).iter_custom(|times| at_once(times, || put("Signed")));
     });
     group.finish();
 
@@ -137,5 +171,11 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     }
     if let Some((ours, floor)) = pair(figures, "send", "host", "reqwest") {
         figures.at_least("send, 16 at once / reqwest alone", ours, floor, 0.9, "≥ 0.9 ×");
+    }
+    if let Some((ours, floor)) = pair(figures, "send", "host-by-token", "host") {
+        figures.at_least("send by an OAuth token / by a static one", ours, floor, 0.95, "≥ 0.95 ×");
+    }
+    if let Some((signed, plain)) = pair(figures, "send", "host-put-signed", "host-put") {
+        figures.shown("signing 1 KiB by AWS SigV4, besides", time((signed - plain).max(0.0)));
     }
 }

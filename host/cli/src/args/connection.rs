@@ -17,6 +17,8 @@ pub(crate) enum Verb {
     Edit(Edit),
     /// Test a connection
     Test(Key),
+    /// Let a person agree in a browser, where its protocol takes that
+    Authorize(Authorize),
     /// Try a new credential; only one that passes replaces the old one
     Reconnect(Reconnect),
     /// Switch it on
@@ -66,6 +68,14 @@ pub(crate) struct Create {
     /// Only its owner may see it
     #[arg(long)]
     pub(crate) private: bool,
+    /// Take the OAuth client from this identity provider [default: the only one for the protocol]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identity_provider: Option<String>,
+    /// Let a person authorize it later rather than now
+    #[arg(long)]
+    pub(crate) later: bool,
+    #[command(flatten)]
+    pub(crate) browser: Browser,
     #[command(flatten)]
     pub(crate) fields: Fields,
 }
@@ -126,12 +136,33 @@ pub(crate) struct Edit {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Authorize {
+    /// Id or name
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) browser: Browser,
+    /// Take the new credential although it belongs to another account
+    #[arg(long)]
+    pub(crate) accept_account: bool,
+}
+
+/// How a person is sent to a browser.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Browser {
+    /// Open the browser rather than only print the URL
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Reconnect {
     /// Id or name
     pub(crate) key: String,
     /// A secret: NAME=@FILE, NAME=env:VARIABLE or NAME=- for standard input
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) secret: Vec<SecretArgument>,
+    #[command(flatten)]
+    pub(crate) browser: Browser,
     /// Take the new credential although it belongs to another account
     #[arg(long)]
     pub(crate) accept_account: bool,

@@ -37,6 +37,19 @@ pub(crate) fn one(view: &ConnectionView) -> String {
     facts.text("Protocol", &view.protocol);
     facts.list("Settings", view.settings.iter().map(|(name, value)| format!("{name} = {value}")));
     facts.list("Secrets", view.secrets.iter().map(|name| format!("{name} = [kept]")));
+    if let Some(provider) = &view.identity_provider {
+        facts.text("OAuth client", &format!("of the identity provider {provider}"));
+    }
+    if !view.complete {
+        facts.text("Authorized", "not yet: a person has to agree in a browser");
+    }
+    if let Some(credential) = &view.credential {
+        facts.list("Obtained", credential.secrets.iter().map(|name| format!("{name} = [kept]")));
+        facts.list("", credential.visible.iter().map(|(name, value)| format!("{name} = {value}")));
+        facts.text("Obtained at", &time(credential.obtained_at));
+        let expires = credential.expires_at.map_or_else(|| "the service does not say".to_owned(), time);
+        facts.text("Expires", &expires);
+    }
     facts.list("Origins", &view.origins);
     if let Some(account) = &view.account {
         facts.text("Account", &format!("{} ({})", account.label, account.id));
@@ -119,6 +132,7 @@ pub(crate) fn history(page: &Page<Change>) -> String {
         let what = match change.kind {
             ChangeKind::Created => "created",
             ChangeKind::Edited => "edited",
+            ChangeKind::Authorized => "authorized",
             ChangeKind::Reconnected => "reconnected",
             ChangeKind::Enabled => "enabled",
             ChangeKind::Disabled => "disabled",
@@ -147,7 +161,7 @@ mod tests {
             "status": "needs-reconnect",
             "connector": {"name": "github", "version": "1.0.0", "digest": "ab".repeat(32)},
             "protocol": "token", "settings": {"url": "https://api.github.com"}, "secrets": ["token"],
-            "origins": ["https://api.github.com"], "enabled": true,
+            "origins": ["https://api.github.com"], "enabled": true, "complete": true,
             "verdict": {
                 "outcome": "failed", "kind": "unauthorized", "message": "the token was rejected",
                 "hint": "make a new one", "at": "2026-05-04T03:02:01Z", "microseconds": 92_400,

@@ -1,22 +1,21 @@
 //! What a person does to a connection: create, edit, reconnect, enable, delete.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use std::time::Instant;
+use std::time::Duration;
 
 use semver::Version;
 
 use super::{Connections, find, form, name_taken, need, probe};
-use crate::credentials;
-use crate::egress::Call;
+use crate::credentials::{Obtained, Pinned, Staged, Unusable};
 use crate::model::actor::{Actor, Permission};
 use crate::model::connection::{Change, ChangeKind, Connection};
 use crate::model::connector::Installed;
-use crate::model::descriptor::FieldKind;
+use crate::model::credential::CLIENT_ID;
+use crate::model::descriptor::{FieldKind, SignIn};
 use crate::model::error::{Error, FieldProblem, User};
 use crate::model::id::ConnectionId;
 use crate::model::secret::Secret;
+use crate::model::verdict::Verdict;
 use crate::model::view::{EditConnection, NewConnection, Reconnect};
 
 impl Connections {
@@ -43,14 +42,23 @@ impl Connections {
                 return Err(Error::Invalid { problems });
             }
         };
-        let filled = form::fill(descriptor, protocol, &new.settings, &new.secrets, &|_| false, &mut problems);
+        let own_client = new.settings.get(CLIENT_ID).is_some_and(|id| !id.trim().is_empty());
+        let named = new.identity_provider.as_deref();
+        let provider = match self.credentials.provider_for(&installed.reference.name, protocol, named, own_client) {
+            Ok(provider) => provider,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let known = form::Known { stored: &|_| false, provider: provider.as_deref() };
+        let filled = form::fill(descriptor, protocol, &new.settings, &new.secrets, &known, &mut problems);
+        let imported = new.tokens.map(|tokens| form::tokens(protocol, tokens, &mut problems));
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
-        let authentication = self.plan(&installed, protocol, &filled.settings).await?;
+        let authentication = self.credentials.plan(&installed, protocol, &filled.settings).await?;
         let id = self.outside.connection_id();
-        // Resolved once before anything is kept: an origin that does not come out right is a field error, not a failed test.
-        credentials::resolve(id, descriptor, &protocol.name, &authentication, &filled.settings, &filled.secrets)?;
         let now = self.outside.now();
         let connection = Connection {
             id,
@@ -62,7 +70,8 @@ impl Connections {
             secrets: self.credentials.seal(id, &filled.secrets),
             settings: filled.settings,
             authentication,
-            complete: true,
+            identity_provider: provider,
+            complete: imported.is_some() || protocol.sign_in != SignIn::Browser,
             enabled: true,
             verdict: None,
             account: None,
@@ -73,6 +82,9 @@ impl Connections {
             updated_at: now,
             credential_at: now,
         };
+        // Made ready once before anything is kept: an origin that does not come out right is a field error, not a failed test.
+        let pinned = Pinned { connection: &connection, installed: &installed };
+        self.credentials.with(pinned, &connection.authentication, &filled.secrets, imported.as_ref())?;
         let fields = connection.settings.keys().chain(connection.secrets.keys()).cloned().collect();
         let change = Change { version: 1, kind: ChangeKind::Created, actor: actor.name().to_owned(), at: now, fields };
         let mut stored = connection.clone();
@@ -89,10 +101,16 @@ impl Connections {
                 }
                 writer.put_connection(&stored)?;
                 writer.append_change(stored.id, &change)?;
+                if let Some(imported) = &imported {
+                    writer.put_credential(stored.id, &credentials.sealed(stored.id, 1, imported))?;
+                }
                 Ok(())
             })
             .await?;
-        self.test_stored(connection).await?;
+        // One that waits for a person has nothing to test yet.
+        if connection.complete {
+            self.test_stored(connection).await?;
+        }
         Ok(id)
     }
 
@@ -126,7 +144,9 @@ impl Connections {
         settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
         settings.extend(edit.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
         let stored = |name: &str| old.secrets.contains_key(name);
-        let filled = form::fill(descriptor, protocol, &settings, &edit.secrets, &stored, &mut problems);
+        let provider = old.identity_provider.as_deref().filter(|_| protocol.name == old.protocol);
+        let known = form::Known { stored: &stored, provider };
+        let filled = form::fill(descriptor, protocol, &settings, &edit.secrets, &known, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
@@ -136,10 +156,11 @@ impl Connections {
         secrets.extend(filled.secrets.clone());
         new.protocol.clone_from(&protocol.name);
         new.settings = filled.settings;
-        new.authentication = self.plan(&installed, protocol, &new.settings).await?;
-        let permit =
-            credentials::resolve(old.id, descriptor, &protocol.name, &new.authentication, &new.settings, &secrets)?;
-        self.same_origins(&old, &installed, permit.origins(), &kept)?;
+        new.identity_provider = provider.map(str::to_owned);
+        new.authentication = self.credentials.plan(&installed, protocol, &new.settings).await?;
+        let pinned = Pinned { connection: &new, installed: &installed };
+        let usable = self.credentials.with(pinned, &new.authentication, &secrets, None)?;
+        self.same_origins(&old, &installed, usable.permit.origins(), &kept)?;
         if !filled.secrets.is_empty() || kept.len() != old.secrets.len() {
             new.secrets = self.credentials.seal(old.id, &secrets);
             new.credential_at = self.outside.now();
@@ -153,7 +174,15 @@ impl Connections {
         if fields.iter().any(|field| !matches!(field.as_str(), "name" | "description" | "visibility")) {
             new.verdict = None;
         }
-        let saved = self.save(actor, new, old.version, ChangeKind::Edited, fields).await?;
+        // What was obtained with other fields, in another way or for another client is of no use to this one.
+        let (before, after) = (&old.authentication.grant, &new.authentication.grant);
+        let grant_fields = fields.iter().any(|field| new.authentication.grant_names().contains(field));
+        let again = before != after || old.protocol != new.protocol || (!after.is_empty() && grant_fields);
+        if again {
+            new.complete = protocol.sign_in != SignIn::Browser;
+        }
+        let credential = if again { Obtaining::Forget } else { Obtaining::Keep };
+        let saved = self.save(actor, new, old.version, ChangeKind::Edited, fields, credential).await?;
         self.retest(&saved).await?;
         Ok(saved.id)
     }
@@ -169,8 +198,11 @@ impl Connections {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = self.credentials.permit(old, &installed.descriptor)?;
-        let Some(new) = origins.iter().find(|origin| !before.origins().contains(origin)) else { return Ok(()) };
+        let pinned = Pinned { connection: old, installed };
+        let secrets = self.credentials.unseal(old.id, &old.secrets)?;
+        let before = self.credentials.with(pinned, &old.authentication, &secrets, None)?;
+        let before = before.permit.origins();
+        let Some(new) = origins.iter().find(|origin| !before.contains(origin)) else { return Ok(()) };
         let words = format!("give it again: it was given for another address, and would be sent to {new} now");
         Err(Error::Invalid { problems: kept.iter().map(|name| FieldProblem::new(name, &words)).collect() })
     }
@@ -181,7 +213,7 @@ impl Connections {
         actor: &Actor,
         key: &str,
         new: Reconnect,
-    ) -> Result<(ConnectionId, bool, crate::model::verdict::Verdict), Error> {
+    ) -> Result<(ConnectionId, bool, Verdict), Error> {
         need(actor, Permission::ManageConnections)?;
         let old = self.find(actor, key)?;
         if !old.enabled {
@@ -191,6 +223,29 @@ impl Connections {
         let descriptor = &installed.descriptor;
         let protocol = form::protocol(descriptor, Some(&old.protocol))
             .map_err(|problem| Error::Invalid { problems: vec![problem] })?;
+        if let Some(tokens) = new.tokens {
+            let mut problems = Vec::new();
+            let imported = form::tokens(protocol, tokens, &mut problems);
+            if !problems.is_empty() {
+                return Err(Error::Invalid { problems });
+            }
+            let plan = self.credentials.plan(&installed, protocol, &old.settings).await?;
+            let pinned = Pinned { connection: &old, installed: &installed };
+            let secrets = self.credentials.unseal(old.id, &old.secrets)?;
+            let usable = self.credentials.with(pinned, &plan, &secrets, Some(&imported))?;
+            let staged = Staged { usable, obtained: Some(imported) };
+            let trial = Connection { authentication: plan, complete: true, ..old.clone() };
+            return self.replace(actor, &old, trial, staged, new.accept_account, vec!["tokens".into()]).await;
+        }
+        if protocol.sign_in == SignIn::Browser {
+            return Err(Error::Refused {
+                rule: "browser",
+                message: format!("the protocol `{}` signs in by a browser", protocol.name),
+                hint: Some(
+                    "authorize the connection again; its old credential stays in use until the new one passed".into(),
+                ),
+            });
+        }
         if !descriptor.fields(protocol).any(|field| field.kind == FieldKind::Secret) {
             return Err(Error::Refused {
                 rule: "nothing-to-reconnect",
@@ -205,26 +260,48 @@ impl Connections {
             problems.push(FieldProblem::new(names.join(", "), "give a new value"));
         }
         let stored = |name: &str| old.secrets.contains_key(name);
-        let filled = form::fill(descriptor, protocol, &old.settings, &new.secrets, &stored, &mut problems);
+        let known = form::Known { stored: &stored, provider: old.identity_provider.as_deref() };
+        let filled = form::fill(descriptor, protocol, &old.settings, &new.secrets, &known, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
         let mut secrets = self.credentials.unseal(old.id, &old.secrets)?;
         secrets.extend(filled.secrets.clone());
         let mut trial = old.clone();
-        trial.authentication = self.plan(&installed, protocol, &old.settings).await?;
-        let permit =
-            credentials::resolve(old.id, descriptor, &protocol.name, &trial.authentication, &old.settings, &secrets)?;
-        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
-        let now = || self.outside.now();
-        let mut probed = probe::probe(&self.runtime, &trial, Arc::new(permit), call, now).await;
+        trial.authentication = self.credentials.plan(&installed, protocol, &old.settings).await?;
+        let pinned = Pinned { connection: &trial, installed: &installed };
+        let staged = match self.credentials.stage(pinned, &trial.authentication, &secrets).await {
+            Ok(staged) => staged,
+            Err(Unusable::Failed(failure)) => {
+                let probed = probe::failed(failure, self.outside.now(), Duration::ZERO);
+                return Ok((old.id, false, probed.verdict));
+            }
+            Err(Unusable::Error(error)) => return Err(error),
+        };
+        trial.secrets = self.credentials.seal(old.id, &secrets);
+        let fields = filled.secrets.keys().cloned().collect();
+        self.replace(actor, &old, trial, staged, new.accept_account, fields).await
+    }
+
+    /// Tests a new credential beside the old one. Only where it passes, and belongs to the same account, it takes its place.
+    pub(super) async fn replace(
+        &self,
+        actor: &Actor,
+        old: &Connection,
+        mut trial: Connection,
+        staged: Staged,
+        accept_account: bool,
+        fields: Vec<String>,
+    ) -> Result<(ConnectionId, bool, Verdict), Error> {
+        let Staged { usable, obtained } = staged;
+        let mut probed = self.probe_with(&trial, &usable).await;
         let other = match (&old.account, probed.report.as_ref().map(|report| &report.account)) {
             (Some(before), Some(Some(now))) if before.id != now.id => Some((before, format!("`{}`", now.label))),
             (Some(before), Some(None)) => Some((before, "an account that the service does not name".to_owned())),
             (Some(_), Some(Some(_)) | None) | (None, _) => None,
         };
         if let Some((before, now)) = other
-            && !new.accept_account
+            && !accept_account
         {
             probed.verdict.message =
                 format!("the new credential works, and belongs to {now}; the connection belongs to `{}`", before.label);
@@ -235,15 +312,17 @@ impl Connections {
             return Ok((old.id, false, probed.verdict));
         }
         let verdict = probed.verdict;
-        trial.secrets = self.credentials.seal(old.id, &secrets);
         trial.credential_at = self.outside.now();
         trial.verdict = Some(verdict.clone());
         if let Some(report) = probed.report {
             trial.account = report.account;
             trial.discovered = report.discovered;
         }
-        let fields = filled.secrets.keys().cloned().collect();
-        let saved = self.save(actor, trial, old.version, ChangeKind::Reconnected, fields).await?;
+        // The same account's consent carries the new credential too: to take it back would take both.
+        let revoking = if accept_account { self.revoking(old)? } else { None };
+        let credential = obtained.map_or(Obtaining::Keep, Obtaining::Put);
+        let saved = self.save(actor, trial, old.version, ChangeKind::Reconnected, fields, credential).await?;
+        self.revoke_later(revoking);
         Ok((saved.id, true, verdict))
     }
 
@@ -255,13 +334,16 @@ impl Connections {
         }
         let kind = if enabled { ChangeKind::Enabled } else { ChangeKind::Disabled };
         let version = old.version;
-        let saved = self.save(actor, Connection { enabled, ..old }, version, kind, Vec::new()).await?;
+        let new = Connection { enabled, ..old };
+        let saved = self.save(actor, new, version, kind, Vec::new(), Obtaining::Keep).await?;
         Ok(saved.id)
     }
 
     pub(crate) async fn delete(&self, actor: &Actor, key: &str) -> Result<(), Error> {
         need(actor, Permission::ManageConnections)?;
-        let (id, name) = self.find(actor, key).map(|connection| (connection.id, connection.name))?;
+        let connection = self.find(actor, key)?;
+        let revoking = self.revoking(&connection)?;
+        let (id, name) = (connection.id, connection.name);
         self.store
             .write(move |writer| {
                 let flows = writer.flows_using(id)?;
@@ -275,6 +357,7 @@ impl Connections {
             })
             .await?;
         self.credentials.forget(id);
+        self.revoke_later(revoking);
         Ok(())
     }
 
@@ -286,6 +369,7 @@ impl Connections {
         based_on: u64,
         kind: ChangeKind,
         fields: Vec<String>,
+        credential: Obtaining,
     ) -> Result<Connection, Error> {
         let now = self.outside.now();
         new.version = based_on + 1;
@@ -312,15 +396,26 @@ impl Connections {
                 }
                 writer.put_connection(&new)?;
                 writer.append_change(new.id, &change)?;
+                match &credential {
+                    Obtaining::Keep => {}
+                    Obtaining::Forget => {
+                        writer.remove_credential(new.id)?;
+                    }
+                    Obtaining::Put(obtained) => {
+                        let generation = writer.credential(new.id)?.map_or(0, |old| old.generation) + 1;
+                        writer.put_credential(new.id, &credentials.sealed(new.id, generation, obtained))?;
+                    }
+                }
                 Ok(())
             })
             .await?;
+        self.credentials.forget(saved.id);
         Ok(saved)
     }
 
     /// After a change: what is switched off stays untested.
     async fn retest(&self, connection: &Connection) -> Result<(), Error> {
-        if connection.enabled { self.test_stored(connection.clone()).await } else { Ok(()) }
+        if connection.enabled && connection.complete { self.test_stored(connection.clone()).await } else { Ok(()) }
     }
 
     /// The connector version that a new connection is made with. The inner error is the field's problem.
@@ -352,7 +447,14 @@ impl Connections {
     }
 }
 
-fn stale(current: &Connection, given: u64) -> Result<(), Error> {
+/// What a change does to what was obtained.
+pub(super) enum Obtaining {
+    Keep,
+    Forget,
+    Put(Obtained),
+}
+
+pub(super) fn stale(current: &Connection, given: u64) -> Result<(), Error> {
     if current.version == given {
         Ok(())
     } else {

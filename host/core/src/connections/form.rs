@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::credentials::Obtained;
+use crate::model::credential::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
 use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
+use crate::model::id::kebab;
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
+use crate::model::view::Tokens;
 
 pub(super) const NAME: usize = 80;
 pub(super) const DESCRIPTION: usize = 1_000;
@@ -29,27 +33,38 @@ pub(super) fn protocol<'a>(descriptor: &'a Descriptor, given: Option<&str>) -> R
         (None, _) => Err(format!("choose one of {}", names())),
     }
     .map_err(|words| FieldProblem::new("protocol", words))?;
-    match found.sign_in {
-        SignIn::None => Ok(found),
-        SignIn::Unattended | SignIn::Browser => Err(FieldProblem::new(
-            "protocol",
-            format!("`{}` signs in with requests of its own, which this host does not support yet", found.name),
-        )),
-    }
+    Ok(found)
 }
 
-/// Reads all fields of a protocol. `stored` says which secrets are there already and may be left blank.
+/// What is there besides what a person filled in.
+pub(super) struct Known<'a> {
+    /// Secrets that are stored already and may be left blank.
+    pub(super) stored: &'a (dyn Fn(&str) -> bool + Sync),
+    /// The identity provider that fills in the client.
+    pub(super) provider: Option<&'a str>,
+}
+
+/// Reads all fields of a protocol.
 pub(super) fn fill(
     descriptor: &Descriptor,
     protocol: &Protocol,
     settings: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, Secret>,
-    stored: &dyn Fn(&str) -> bool,
+    known: &Known<'_>,
     problems: &mut Vec<FieldProblem>,
 ) -> Filled {
+    let Known { stored, provider } = known;
     let mut filled = Filled::default();
     for known in descriptor.fields(protocol) {
         let name = known.name.as_str();
+        if let (Some(provider), CLIENT_ID | CLIENT_SECRET) = (provider, name) {
+            let given = settings.get(name).is_some_and(|value| !value.is_empty())
+                || secrets.get(name).is_some_and(|secret| !secret.is_empty());
+            if given {
+                problems.push(FieldProblem::new(name, format!("the identity provider `{provider}` fills it in")));
+            }
+            continue;
+        }
         if known.kind == FieldKind::Secret {
             if settings.contains_key(name) {
                 problems.push(FieldProblem::new(
@@ -122,6 +137,25 @@ fn unknown<'a>(
             format!("{} by `{}` has no such field{hint}", descriptor.label, protocol.name),
         ));
     }
+}
+
+/// Tokens that a person brings along.
+pub(super) fn tokens(protocol: &Protocol, tokens: Tokens, problems: &mut Vec<FieldProblem>) -> Obtained {
+    if protocol.sign_in == SignIn::None {
+        problems.push(FieldProblem::new(
+            "tokens",
+            format!("`{}` knows no tokens: its fields are the credential", protocol.name),
+        ));
+    }
+    for (name, secret) in &tokens.secrets {
+        if kebab(name).is_err() || secret.is_empty() || secret.expose().contains('\0') {
+            problems.push(FieldProblem::new(format!("tokens.{name}"), "is no token, or empty"));
+        }
+    }
+    if !tokens.secrets.contains_key(ACCESS_TOKEN) && !tokens.secrets.contains_key(REFRESH_TOKEN) {
+        problems.push(FieldProblem::new("tokens", "give `access-token`, `refresh-token` or both"));
+    }
+    Obtained::imported(tokens.secrets, tokens.visible, tokens.expires_at)
 }
 
 /// A name for a connection: what is stored is trimmed.

@@ -1,12 +1,12 @@
 //! One test of a connection: the guest's `test` on the very path of real requests, turned into a verdict.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::egress::{Call, Permit};
-use crate::model::connection::Connection;
+use crate::model::id::Digest;
 use crate::model::verdict::{Account, Failure, FailureKind, Outcome, Report, Verdict};
 use crate::runtime::{CallError, Called, GuestConnection, Runtime};
 
@@ -25,14 +25,14 @@ pub(super) struct Probed {
 
 pub(super) async fn probe(
     runtime: &Runtime,
-    connection: &Connection,
+    connector: &Digest,
+    guest: &GuestConnection,
     permit: Arc<Permit>,
     call: Arc<Call>,
     now: impl Fn() -> Timestamp,
 ) -> Probed {
     let began = Instant::now();
-    let guest = guest(connection);
-    let called = runtime.test(&connection.connector.digest, &guest, permit.clone(), call.clone()).await;
+    let called = runtime.test(connector, guest, permit.clone(), call.clone()).await;
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // A connector may decode what it read, and so say what no scan of the answer could find.
     let clean = |text: &str, most| shorten(&permit.redact(text), most);
@@ -74,12 +74,18 @@ pub(super) async fn probe(
     }
 }
 
-/// A connection as its connector sees it.
-pub(super) fn guest(connection: &Connection) -> GuestConnection {
-    GuestConnection {
-        protocol: connection.protocol.clone(),
-        settings: connection.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-    }
+/// The verdict where there was nothing to test with.
+pub(super) fn failed(failure: Failure, at: Timestamp, took: Duration) -> Probed {
+    let verdict = Verdict {
+        hint: hint(&failure.kind),
+        outcome: Outcome::Failed(failure.kind),
+        message: shorten(&failure.message, KEPT_MESSAGE),
+        at,
+        microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        exchanges: Vec::new(),
+        log: None,
+    };
+    Probed { verdict, report: None }
 }
 
 /// A request that the host refused is the reason, whatever the connector made of it.
@@ -88,8 +94,19 @@ fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
         let failure = Failure { kind: FailureKind::Misconfigured { field: None }, message: denied.to_string() };
         return (failure, denied.allow_hint);
     }
-    let hint = match &failure.kind {
-        FailureKind::Unauthorized => Some("reconnect it with a new credential".to_owned()),
+    let hint = hint(&failure.kind);
+    (failure, hint)
+}
+
+pub(super) fn hint(kind: &FailureKind) -> Option<String> {
+    match kind {
+        FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked | FailureKind::UnknownRotation => {
+            Some("reconnect it with a new credential".to_owned())
+        }
+        FailureKind::InsufficientScope => Some("reconnect it and grant what it asks for".to_owned()),
+        FailureKind::MisconfiguredClient => {
+            Some("correct the OAuth client: its identity provider, or `client-id` and `client-secret`".to_owned())
+        }
         FailureKind::Forbidden => {
             Some("give the account the permission at the service, or use another account".to_owned())
         }
@@ -100,8 +117,7 @@ fn explain(failure: Failure, call: &Call) -> (Failure, Option<String>) {
             Some("test it again later".to_owned())
         }
         FailureKind::Budget | FailureKind::ConnectorFault | FailureKind::Other => None,
-    };
-    (failure, hint)
+    }
 }
 
 /// Whose fault it was that a call did not answer.

@@ -1,24 +1,33 @@
 //! A request through a connection, for a person or a flow: the very path of a guest's requests.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use std::time::Instant;
-
+use futures_util::StreamExt as _;
 use http::Uri;
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use url::Url;
 
-use super::{Connections, disabled, need};
+use super::{Connections, authorize, disabled, need, probe};
+use crate::credentials::{self, Pinned, Unusable, Usable};
 use crate::egress::{self, Call, EgressError, Permit, Timeouts};
 use crate::model::actor::{Actor, Permission};
+use crate::model::connection::Connection;
 use crate::model::error::Error;
+use crate::model::verdict::{Failure, FailureKind};
+use crate::runtime::Answer;
 
 /// Body of a request or an answer that streams.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Error>;
 
 /// Until the last byte of an answer: what `send` carries may be large.
 const WHOLE: Duration = Duration::from_secs(600);
+
+/// The longest body that is kept to be sent once more after a credential was renewed.
+const REPLAYED: u64 = 256 << 10;
+/// What a classifier is shown of an answer.
+const CLASSIFIED: usize = 16 << 10;
 
 impl Connections {
     pub(crate) async fn send(
@@ -32,19 +41,157 @@ impl Connections {
         if !connection.enabled {
             return Err(disabled(&connection));
         }
-        let permit = match self.credentials.kept(&connection) {
-            Some(permit) => permit,
-            None => self.credentials.permit(&connection, &self.installed(&connection)?.descriptor)?,
+        let usable = match self.credentials.kept(&connection) {
+            Some(usable) => usable,
+            None => self.made_usable(&connection).await?,
         };
-        let (mut parts, body) = request.into_parts();
-        parts.uri = target(&permit, &parts.uri)?;
-        let body =
-            body.map_err(|_error| EgressError::RequestBody { problem: "could not be read to its end" }).boxed_unsync();
-        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
-        let request = http::Request::from_parts(parts, body);
-        let response = self.egress.send(&permit, &call, request, Timeouts::default()).await?;
-        Ok(response.map(|body: egress::Body| body.map_err(Error::from).boxed_unsync()))
+        let request = prepared(&usable.permit, request)?;
+        let renewable = self.credentials.renewable(&connection);
+        if !renewable && !usable.installed.surface.exports_interface("classifier") {
+            let response = self.dispatch(&usable, request.map(outgoing)).await?;
+            return Ok(response.map(incoming));
+        }
+        self.send_judged(&connection, usable, request, renewable).await
     }
+
+    /// With a credential that was not in use until now: it may have to be obtained or renewed.
+    async fn made_usable(&self, connection: &Connection) -> Result<Arc<Usable>, Error> {
+        let installed = self.installed(connection)?;
+        self.catalog.prepare(&connection.connector).await?;
+        let pinned = Pinned { connection, installed: &installed };
+        match self.credentials.usable(pinned).await {
+            Ok(usable) => Ok(usable),
+            Err(unusable) => Err(self.unusable(connection, unusable).await?),
+        }
+    }
+
+    /// Asks what the answer means and, where it means that the credential is no longer good, renews that and sends once more.
+    async fn send_judged(
+        &self,
+        connection: &Connection,
+        usable: Arc<Usable>,
+        request: http::Request<Body>,
+        renewable: bool,
+    ) -> Result<http::Response<Body>, Error> {
+        let pinned = Pinned { connection, installed: &usable.installed };
+        let (parts, body) = request.into_parts();
+        let replayable = body.size_hint().upper().is_some_and(|length| length <= REPLAYED);
+        let (first, second) = match renewable && replayable {
+            true => {
+                let bytes = body.collect().await?.to_bytes();
+                (whole(bytes.clone()), Some(bytes))
+            }
+            false => (outgoing(body), None),
+        };
+        let response = self.dispatch(&usable, http::Request::from_parts(parts.clone(), first)).await?;
+        let (response, failure) = self.judged(pinned, &usable, response).await?;
+        let rejected = failure.as_ref().is_some_and(|failure| {
+            matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
+        });
+        let (true, Some(bytes)) = (rejected && renewable, second) else { return Ok(told(response, failure)) };
+        drop(response);
+        self.credentials.forget(connection.id);
+        let renewed = match self.credentials.renew(pinned, usable.generation).await {
+            Ok(()) => self.credentials.usable(pinned).await,
+            Err(unusable) => Err(unusable),
+        };
+        let usable = match renewed {
+            Ok(usable) => usable,
+            Err(unusable) => return Err(self.unusable(connection, unusable).await?),
+        };
+        let response = self.dispatch(&usable, http::Request::from_parts(parts, whole(bytes))).await?;
+        let (response, failure) = self.judged(pinned, &usable, response).await?;
+        Ok(told(response, failure))
+    }
+
+    async fn dispatch(
+        &self,
+        usable: &Usable,
+        request: http::Request<egress::Body>,
+    ) -> Result<http::Response<egress::Body>, Error> {
+        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
+        Ok(self.egress.send(&usable.permit, &call, request, Timeouts::default()).await?)
+    }
+
+    /// What an answer means: as its status says, or as the connector says that knows its service better.
+    async fn judged(
+        &self,
+        pinned: Pinned<'_>,
+        usable: &Usable,
+        response: http::Response<egress::Body>,
+    ) -> Result<(http::Response<egress::Body>, Option<Failure>), Error> {
+        let by_status = match response.status().as_u16() {
+            401 => Some(Failure { kind: FailureKind::Unauthorized, message: "the service answered 401".into() }),
+            _ => None,
+        };
+        if !pinned.installed.surface.exports_interface("classifier") {
+            return Ok((response, by_status));
+        }
+        let (parts, mut body) = response.into_parts();
+        let (mut frames, mut shown) = (Vec::new(), Vec::new());
+        while shown.len() < CLASSIFIED {
+            let Some(frame) = body.frame().await else { break };
+            let frame = frame?;
+            if let Some(data) = frame.data_ref() {
+                shown.extend_from_slice(data);
+            }
+            frames.push(Ok(frame));
+        }
+        shown.truncate(CLASSIFIED);
+        let answer = Answer { status: parts.status, headers: &parts.headers, body: &shown };
+        let guest = credentials::guest(pinned.connection, &usable.visible);
+        let said = self.runtime.classify(&pinned.installed.reference.digest, &guest, answer).await;
+        let said = said.unwrap_or_else(|error| {
+            // A classifier that fails says nothing; the answer is passed on all the same.
+            tracing::warn!(connection = %pinned.connection.id, %error, "the connector could not classify an answer");
+            None
+        });
+        let rest = futures_util::stream::iter(frames).chain(http_body_util::BodyStream::new(body));
+        let body = http_body_util::StreamBody::new(rest).boxed_unsync();
+        Ok((http::Response::from_parts(parts, body), said.or(by_status)))
+    }
+
+    /// A credential that is beyond renewal is a fact about the connection, whoever found out.
+    async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
+        if let Unusable::Failed(failure) = &unusable
+            && !matches!(
+                failure.kind,
+                FailureKind::Unavailable | FailureKind::Timeout | FailureKind::RateLimited { .. }
+            )
+        {
+            let probed = probe::failed(failure.clone(), self.outside.now(), Duration::ZERO);
+            self.record((connection.id, connection.version), probed).await?;
+        }
+        Ok(authorize::upstream(unusable))
+    }
+}
+
+/// A request to where the connection's requests go.
+fn prepared(permit: &Permit, request: http::Request<Body>) -> Result<http::Request<Body>, Error> {
+    let (mut parts, body) = request.into_parts();
+    parts.uri = target(permit, &parts.uri)?;
+    Ok(http::Request::from_parts(parts, body))
+}
+
+fn outgoing(body: Body) -> egress::Body {
+    body.map_err(|_error| EgressError::RequestBody { problem: "could not be read to its end" }).boxed_unsync()
+}
+
+fn incoming(body: egress::Body) -> Body {
+    body.map_err(Error::from).boxed_unsync()
+}
+
+fn whole(bytes: bytes::Bytes) -> egress::Body {
+    http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The answer, and what it means where that is not what its status says.
+fn told(response: http::Response<egress::Body>, failure: Option<Failure>) -> http::Response<Body> {
+    let mut response = response.map(incoming);
+    if let Some(failure) = failure {
+        response.extensions_mut().insert(failure);
+    }
+    response
 }
 
 /// A path stands on the connection's first origin; a URL is judged by the policy like any other.

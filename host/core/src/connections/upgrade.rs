@@ -1,8 +1,11 @@
 //! Moving connections from one version of their connector to another, and saying first what that changes.
 
+use std::collections::BTreeMap;
+
+use super::change::Obtaining;
 use super::{Connections, form, visible};
 use crate::catalog::differences;
-use crate::credentials;
+use crate::credentials::Pinned;
 use crate::model::actor::Actor;
 use crate::model::connection::{ChangeKind, Connection};
 use crate::model::connector::Installed;
@@ -99,7 +102,8 @@ impl Connections {
         let mut settings = old.settings.clone();
         settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
         let stored = |name: &str| old.secrets.contains_key(name);
-        let filled = form::fill(descriptor, protocol, &settings, &Default::default(), &stored, &mut problems);
+        let known = form::Known { stored: &stored, provider: old.identity_provider.as_deref() };
+        let filled = form::fill(descriptor, protocol, &settings, &Default::default(), &known, &mut problems);
         if !problems.is_empty() {
             return Ok(row(false, problems.iter().map(ToString::to_string).collect()));
         }
@@ -107,7 +111,7 @@ impl Connections {
         new.connector = target.reference.clone();
         new.settings = filled.settings;
         new.secrets.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
-        new.authentication = match self.plan(target, protocol, &new.settings).await {
+        new.authentication = match self.credentials.plan(target, protocol, &new.settings).await {
             Ok(plan) => plan,
             Err(error @ (Error::Invalid { .. } | Error::Refused { .. })) => {
                 return Ok(row(false, vec![error.to_string()]));
@@ -115,16 +119,15 @@ impl Connections {
             Err(error) => return Err(error),
         };
         let secrets = self.credentials.unseal(old.id, &new.secrets)?;
-        let resolved =
-            credentials::resolve(old.id, descriptor, &new.protocol, &new.authentication, &new.settings, &secrets);
-        let permit = match resolved {
-            Ok(permit) => permit,
+        let pinned = Pinned { connection: &new, installed: target };
+        let usable = match self.credentials.with(pinned, &new.authentication, &secrets, None) {
+            Ok(usable) => usable,
             Err(error) => return Ok(row(false, vec![error.to_string()])),
         };
         // The templates may be the same, and a default or a choice lead elsewhere all the same.
-        let before = self.origins(&old);
+        let before = self.origins(&old, &BTreeMap::new());
         let added: Vec<_> =
-            permit.origins().iter().map(ToString::to_string).filter(|origin| !before.contains(origin)).collect();
+            usable.permit.origins().iter().map(ToString::to_string).filter(|origin| !before.contains(origin)).collect();
         if !added.is_empty() && !ask.accept {
             let words = format!("its requests would go to {} besides; accept that with --accept", added.join(", "));
             return Ok(row(false, vec![words]));
@@ -135,8 +138,9 @@ impl Connections {
         // What the last test said, it said of other code.
         new.verdict = None;
         let based_on = old.version;
-        let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, vec!["connector".into()]).await?;
-        if saved.enabled {
+        let fields = vec!["connector".into()];
+        let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, fields, Obtaining::Keep).await?;
+        if saved.enabled && saved.complete {
             self.test_stored(saved).await?;
         }
         Ok(row(true, Vec::new()))

@@ -3,8 +3,12 @@
 //! The new key is added before the first secret is sealed with it, and the old one is forgotten only when none is left, so a
 //! crash at any point leaves a store that opens; running it again takes up where it ended.
 
+use std::collections::BTreeMap;
+
+use super::seal::Shelf;
 use super::vault::{Vault, VaultError};
 use super::{CHECK, Credentials};
+use crate::model::credential::CLIENT_SECRET;
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
 use crate::model::secret::Sealed;
@@ -48,6 +52,16 @@ impl Credentials {
                 None => break,
             }
         }
+        let credentials = self.clone();
+        store.write(move |writer| credentials.reseal_setup(writer)).await?;
+        let mut after = None;
+        loop {
+            let credentials = self.clone();
+            match store.write(move |writer| credentials.reseal_credentials(writer, after)).await? {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
         vault.retire()?;
         Ok(Rotation { key: vault.current(), resealed })
     }
@@ -60,17 +74,48 @@ impl Credentials {
     ) -> Result<(Option<ConnectionId>, u64), Error> {
         let batch = writer.connections_after(after, BATCH)?;
         let last = batch.last().map(|connection| connection.id);
-        let current = self.vault().current();
         let mut count = 0;
         for mut connection in batch {
-            if connection.secrets.values().all(|sealed| sealed.key == current) {
-                continue;
+            let record = connection.id.to_string();
+            if self.reseal_on(Shelf::Connections, &record, &mut connection.secrets)? {
+                writer.put_connection(&connection)?;
+                count += 1;
             }
-            let secrets = self.unseal(connection.id, &connection.secrets)?;
-            connection.secrets = self.seal(connection.id, &secrets);
-            writer.put_connection(&connection)?;
-            count += 1;
         }
         Ok((last, count))
+    }
+
+    /// What sign-ins obtained, one batch; gives the last id of it.
+    fn reseal_credentials(
+        &self,
+        writer: &mut crate::store::Writer<'_>,
+        after: Option<ConnectionId>,
+    ) -> Result<Option<ConnectionId>, Error> {
+        let batch = writer.credentials_after(after, BATCH)?;
+        let last = batch.last().map(|(id, _)| *id);
+        for (id, mut credential) in batch {
+            if self.reseal_on(Shelf::Credentials, &id.to_string(), &mut credential.secrets)? {
+                writer.put_credential(id, &credential)?;
+            }
+        }
+        Ok(last)
+    }
+
+    /// OAuth clients, and sign-ins that wait: both are few.
+    fn reseal_setup(&self, writer: &mut crate::store::Writer<'_>) -> Result<(), Error> {
+        for mut provider in writer.identity_providers()? {
+            let Some(sealed) = provider.client_secret.take() else { continue };
+            let mut secrets = BTreeMap::from([(CLIENT_SECRET.to_owned(), sealed)]);
+            if self.reseal_on(Shelf::IdentityProviders, &provider.name, &mut secrets)? {
+                provider.client_secret = secrets.remove(CLIENT_SECRET);
+                writer.put_identity_provider(&provider)?;
+            }
+        }
+        for (hash, mut pending) in writer.all_pending()? {
+            if self.reseal_on(Shelf::Pending, &hash, &mut pending.secrets)? {
+                writer.put_pending(&hash, &pending)?;
+            }
+        }
+        Ok(())
     }
 }

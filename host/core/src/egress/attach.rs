@@ -12,9 +12,11 @@ use serde_json::Value as Json;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::certificate::Identity;
 use super::digest;
 use super::error::{Denied, EgressError, PermitError, Rule};
 use super::expand::{self, Expanded, RESERVED, Values};
+use super::{oauth1, sigv4};
 use crate::model::authentication::{Basic, Parameter, Placement};
 use crate::model::origin::Origin;
 
@@ -26,15 +28,40 @@ pub(super) struct Attachments {
     cookies: Vec<(String, Expanded)>,
     path_prefix: Option<Expanded>,
     body: Vec<(Target, Expanded)>,
-    pub(super) digest: Option<digest::Credentials>,
+    pub(super) proof: Option<Proof>,
+    /// Whether a placement makes a proof, though its values may be missing.
+    proves: bool,
+    pub(super) certificate: Option<Identity>,
     /// Texts that placements made of secrets, so that they are taken out of answers as well.
     pub(super) composed: Vec<Zeroizing<String>>,
     pub(super) owned: Owned,
 }
 
-enum Header {
+struct Header {
+    text: HeaderText,
+    secret: bool,
+}
+
+enum HeaderText {
     Constant(HeaderValue),
     Fresh(Expanded),
+}
+
+/// What is made of each request as a whole. One at most: of two, neither could cover the other.
+pub(super) enum Proof {
+    Digest(digest::Credentials),
+    Oauth1(oauth1::Credentials),
+    Sigv4(sigv4::Credentials),
+    /// By the connector's own code.
+    Signed,
+}
+
+/// Which of the attachments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    All,
+    /// Those that the connector may see.
+    Public,
 }
 
 /// Where a value goes in a body.
@@ -49,6 +76,8 @@ pub(super) struct Owned {
     headers: Vec<HeaderName>,
     query: Vec<String>,
     cookies: Vec<String>,
+    /// Whether a credential stands in bodies, which a service may keep and hand out in pieces.
+    pub(super) body: bool,
 }
 
 impl Owned {
@@ -92,6 +121,10 @@ impl Attachments {
         for placement in placements {
             attachments.add(placement, values)?;
         }
+        if matches!(attachments.proof, Some(Proof::Signed)) && attachments.body.iter().any(|(_, value)| value.secret) {
+            let problem = "sees the hash of the body, so no secret may stand in it";
+            return Err(PermitError::Plan { place: "the connector's signature".to_owned(), problem });
+        }
         Ok(attachments)
     }
 
@@ -114,6 +147,7 @@ impl Attachments {
                 Ok(())
             }
             Placement::Body(Parameter { name, value }) => {
+                self.owned.body = true;
                 let target =
                     if name.starts_with('/') { Target::Pointer(name.clone()) } else { Target::Form(name.clone()) };
                 let value = expand::whole(value, values, &format!("the body field `{name}`"))?;
@@ -122,40 +156,57 @@ impl Attachments {
             }
             Placement::Basic(basic) => self.add_basic(basic, values),
             Placement::Digest(basic) => {
+                self.prove("digest authentication")?;
                 self.own_authorization("digest authentication")?;
-                if let Some((username, password)) = credentials(basic, values, "digest authentication")? {
-                    self.digest = Some(digest::Credentials::new(username, password));
-                }
+                let credentials = credentials(basic, values, "digest authentication")?;
+                self.proof =
+                    credentials.map(|(username, password)| Proof::Digest(digest::Credentials::new(username, password)));
                 Ok(())
             }
-            Placement::Oauth1(_) => Err(PermitError::NotSupportedYet { what: "OAuth 1.0a" }),
-            Placement::AwsSigv4(_) => Err(PermitError::NotSupportedYet { what: "AWS Signature Version 4" }),
-            Placement::ClientCertificate(_) => Err(PermitError::NotSupportedYet { what: "a client certificate" }),
-            Placement::Signed => Err(PermitError::NotSupportedYet { what: "a connector's own signature" }),
+            Placement::Oauth1(plan) => {
+                self.prove("OAuth 1.0a")?;
+                self.own_authorization("OAuth 1.0a")?;
+                self.proof = oauth1::Credentials::resolve(plan, values)?.map(Proof::Oauth1);
+                Ok(())
+            }
+            Placement::AwsSigv4(plan) => {
+                self.prove("AWS Signature Version 4")?;
+                self.own_authorization("AWS Signature Version 4")?;
+                for name in &sigv4::OWN[1..] {
+                    self.own("AWS Signature Version 4", name.clone())?;
+                }
+                self.proof = sigv4::Credentials::resolve(plan, values)?.map(Proof::Sigv4);
+                Ok(())
+            }
+            Placement::ClientCertificate(plan) => {
+                if self.certificate.is_some() {
+                    let problem = "stands there twice";
+                    return Err(PermitError::Plan { place: "the client certificate".to_owned(), problem });
+                }
+                self.certificate = Identity::resolve(plan, values)?;
+                Ok(())
+            }
+            Placement::Signed => {
+                self.prove("the connector's signature")?;
+                self.proof = Some(Proof::Signed);
+                Ok(())
+            }
         }
     }
 
     fn add_header(&mut self, Parameter { name, value }: &Parameter, values: &Values) -> Result<(), PermitError> {
         let place = format!("the header `{name}`");
-        let bad = |problem| PermitError::Plan { place: place.clone(), problem };
-        let header: HeaderName = match name.parse() {
-            Ok(header) => header,
-            Err(_) => return Err(bad("has a name that no header may have")),
+        let Ok(header) = name.parse::<HeaderName>() else {
+            return Err(PermitError::Plan { place, problem: "has a name that no header may have" });
         };
-        if self.owned.header(&header) {
-            return Err(bad("stands there twice"));
-        }
-        self.owned.headers.push(header.clone());
+        self.own(&place, header.clone())?;
         if let Some(expanded) = expand::whole(value, values, &place)? {
             let Ok(text) = header_value(&expanded.text) else {
-                return Err(PermitError::Value {
-                    name: first_name(value),
-                    place,
-                    problem: "a header holds no line breaks and no control characters",
-                });
+                return Err(expand::blame(value, &place, "a header holds no line breaks and no control characters"));
             };
-            let attached = if expanded.constant() { Header::Constant(text) } else { Header::Fresh(expanded) };
-            self.headers.push((header, attached));
+            let secret = expanded.secret;
+            let text = if expanded.constant() { HeaderText::Constant(text) } else { HeaderText::Fresh(expanded) };
+            self.headers.push((header, Header { text, secret }));
         }
         Ok(())
     }
@@ -167,7 +218,7 @@ impl Attachments {
             if !expanded.text.bytes().all(cookie_octet) {
                 let problem =
                     "a cookie holds no spaces, quotes, commas, semicolons, backslashes and control characters";
-                return Err(PermitError::Value { name: first_name(value), place, problem });
+                return Err(expand::blame(value, &place, problem));
             }
             self.cookies.push((name.clone(), expanded));
         }
@@ -178,68 +229,89 @@ impl Attachments {
         self.own_authorization("basic authentication")?;
         let Some((username, password)) = credentials(basic, values, "basic authentication")? else { return Ok(()) };
         if username.text.contains(':') {
-            return Err(PermitError::Value {
-                name: first_name(&basic.username),
-                place: "basic authentication".to_owned(),
-                problem: "a user name holds no colon (RFC 7617)",
-            });
+            let problem = "a user name holds no colon (RFC 7617)";
+            return Err(expand::blame(&basic.username, "basic authentication", problem));
         }
         let blob = basic_blob(&username.text, &password.text);
         let Ok(value) = header_value(&Zeroizing::new(format!("Basic {}", *blob))) else {
             return Err(PermitError::Plan { place: "basic authentication".to_owned(), problem: "is no header" });
         };
-        if username.secret || password.secret {
+        let secret = username.secret || password.secret;
+        if secret {
             self.composed.push(blob);
         }
-        self.headers.push((header::AUTHORIZATION, Header::Constant(value)));
+        self.headers.push((header::AUTHORIZATION, Header { text: HeaderText::Constant(value), secret }));
         Ok(())
     }
 
     fn own_authorization(&mut self, place: &str) -> Result<(), PermitError> {
-        if self.owned.header(&header::AUTHORIZATION) {
-            let problem = "and another placement both write `authorization`";
+        self.own(place, header::AUTHORIZATION)
+    }
+
+    fn own(&mut self, place: &str, name: HeaderName) -> Result<(), PermitError> {
+        if self.owned.header(&name) {
+            let problem = "writes a header that another placement writes too";
             return Err(PermitError::Plan { place: place.to_owned(), problem });
         }
-        self.owned.headers.push(header::AUTHORIZATION);
+        self.owned.headers.push(name);
+        Ok(())
+    }
+
+    fn prove(&mut self, place: &str) -> Result<(), PermitError> {
+        if std::mem::replace(&mut self.proves, true) {
+            let problem = "and another placement are both made of the whole request: neither could cover the other";
+            return Err(PermitError::Plan { place: place.to_owned(), problem });
+        }
         Ok(())
     }
 
     /// Whether the whole body is needed before the head can be sent.
-    pub(super) fn needs_whole_body(&self) -> bool {
-        self.digest.is_some() || !self.body.is_empty()
+    pub(super) fn needs_whole_body(&self, headers: &HeaderMap) -> bool {
+        match &self.proof {
+            Some(Proof::Digest(_) | Proof::Sigv4(_) | Proof::Signed) => true,
+            Some(Proof::Oauth1(_)) if is_form(headers) => true,
+            Some(Proof::Oauth1(_)) | None => !self.body.is_empty(),
+        }
     }
 
-    /// Attaches what stands in the head.
-    pub(super) fn head(&self, url: &mut Url, headers: &mut HeaderMap) -> Result<(), EgressError> {
-        let uuid = match self.fresh() {
-            true => Cow::Owned(uuid::Uuid::new_v4().to_string()),
-            false => Cow::Borrowed(""),
-        };
-        for (name, value) in &self.headers {
-            let value = match value {
-                Header::Constant(value) => value.clone(),
-                Header::Fresh(expanded) => match header_value(&expanded.render(&uuid)) {
+    /// Attaches what stands in the head. `uuid` is [`Self::uuid`]'s, one for a request.
+    pub(super) fn head(
+        &self,
+        url: &mut Url,
+        headers: &mut HeaderMap,
+        uuid: &str,
+        part: Part,
+    ) -> Result<(), EgressError> {
+        let wanted = |secret: bool| part == Part::All || !secret;
+        for (name, Header { text, secret }) in &self.headers {
+            if !wanted(*secret) {
+                continue;
+            }
+            let value = match text {
+                HeaderText::Constant(value) => value.clone(),
+                HeaderText::Fresh(expanded) => match header_value(&expanded.render(uuid)) {
                     Ok(value) => value,
-                    Err(_) => return Err(EgressError::Attach { problem: "a header holds a control character" }),
+                    Err(_) => return Err(EgressError::attach("a header holds a control character")),
                 },
             };
             headers.insert(name, value);
         }
-        self.cookies(headers, &uuid)?;
-        if let Some(prefix) = &self.path_prefix {
-            let prefix = prefix.render(&uuid);
+        self.cookies(headers, uuid, part)?;
+        if let Some(prefix) = self.path_prefix.as_ref().filter(|prefix| wanted(prefix.secret)) {
+            let prefix = prefix.render(uuid);
             let prefix = prefix.trim_end_matches('/');
             let path = Zeroizing::new(format!("{prefix}{}", url.path()));
             url.set_path(&path);
             if !url.path().starts_with(prefix) {
-                return Err(EgressError::Attach { problem: "the path does not begin with the prefix any more" });
+                return Err(EgressError::attach("the path does not begin with the prefix any more"));
             }
         }
-        if !self.query.is_empty() {
+        let parameters: Vec<_> = self.query.iter().filter(|(_, value)| wanted(value.secret)).collect();
+        if !parameters.is_empty() {
             let mut query = Zeroizing::new(url.query().unwrap_or_default().to_owned());
-            for (name, value) in &self.query {
+            for (name, value) in parameters {
                 let separator = if query.is_empty() { "" } else { "&" };
-                let value = value.render(&uuid);
+                let value = value.render(uuid);
                 let pair = (utf8_percent_encode(name, RESERVED), utf8_percent_encode(&value, RESERVED));
                 query.push_str(&Zeroizing::new(format!("{separator}{}={}", pair.0, pair.1)));
             }
@@ -248,18 +320,27 @@ impl Attachments {
         Ok(())
     }
 
+    /// A fresh value for one request, where one is asked for.
+    pub(super) fn uuid(&self) -> Cow<'static, str> {
+        match self.fresh() {
+            true => Cow::Owned(uuid::Uuid::new_v4().to_string()),
+            false => Cow::Borrowed(""),
+        }
+    }
+
     fn fresh(&self) -> bool {
-        self.headers.iter().any(|(_, value)| matches!(value, Header::Fresh(_)))
+        self.headers.iter().any(|(_, header)| matches!(header.text, HeaderText::Fresh(_)))
             || self.query.iter().chain(&self.cookies).any(|(_, value)| !value.constant())
             || self.path_prefix.as_ref().is_some_and(|prefix| !prefix.constant())
     }
 
-    fn cookies(&self, headers: &mut HeaderMap, uuid: &str) -> Result<(), EgressError> {
-        if self.cookies.is_empty() {
+    fn cookies(&self, headers: &mut HeaderMap, uuid: &str, part: Part) -> Result<(), EgressError> {
+        let wanted: Vec<_> = self.cookies.iter().filter(|(_, value)| part == Part::All || !value.secret).collect();
+        if wanted.is_empty() {
             return Ok(());
         }
         let mut line = Zeroizing::new(Vec::new());
-        let own = self.cookies.iter().map(|(name, value)| Zeroizing::new(format!("{name}={}", *value.render(uuid))));
+        let own = wanted.into_iter().map(|(name, value)| Zeroizing::new(format!("{name}={}", *value.render(uuid))));
         let own = own.map(|pair| Zeroizing::new(pair.as_bytes().to_vec()));
         let written = headers.get_all(header::COOKIE).iter().map(|value| Zeroizing::new(value.as_bytes().to_vec()));
         for pair in written.chain(own) {
@@ -270,7 +351,7 @@ impl Attachments {
         }
         let mut value = match HeaderValue::from_bytes(&line) {
             Ok(value) => value,
-            Err(_) => return Err(EgressError::Attach { problem: "a cookie holds a control character" }),
+            Err(_) => return Err(EgressError::attach("a cookie holds a control character")),
         };
         value.set_sensitive(true);
         headers.insert(header::COOKIE, value);
@@ -292,8 +373,8 @@ impl Attachments {
             }
             Some(FORM) if !pointers => {}
             Some(essence) if pointers && (essence == "application/json" || essence.ends_with("+json")) => {}
-            _ if pointers => return Err(EgressError::Attach { problem: "its body must be JSON" }),
-            _ => return Err(EgressError::Attach { problem: "its body must be application/x-www-form-urlencoded" }),
+            _ if pointers => return Err(EgressError::attach("its body must be JSON")),
+            _ => return Err(EgressError::attach("its body must be application/x-www-form-urlencoded")),
         }
         if pointers { self.json(&body, &uuid) } else { self.form(&body, &uuid) }
     }
@@ -303,9 +384,7 @@ impl Attachments {
         for (target, value) in &self.body {
             let (Target::Form(name) | Target::Pointer(name)) = target;
             if url::form_urlencoded::parse(body).any(|(written, _)| written == name.as_str()) {
-                return Err(EgressError::Attach {
-                    problem: "the request writes a form field that is the credential's",
-                });
+                return Err(EgressError::attach("the request writes a form field that is the credential's"));
             }
             if !form.is_empty() {
                 form.push(b'&');
@@ -322,18 +401,18 @@ impl Attachments {
             true => Json::Object(serde_json::Map::new()),
             false => match serde_json::from_slice(body) {
                 Ok(json) => json,
-                Err(_) => return Err(EgressError::Attach { problem: "its body is no JSON" }),
+                Err(_) => return Err(EgressError::attach("its body is no JSON")),
             },
         };
         for (target, value) in &self.body {
             let Target::Pointer(pointer) = target else {
-                return Err(EgressError::Attach { problem: "a form field and a JSON field cannot share a body" });
+                return Err(EgressError::attach("a form field and a JSON field cannot share a body"));
             };
             insert(&mut json, pointer, value.render(uuid).to_string())?;
         }
         match serde_json::to_vec(&json) {
             Ok(body) => Ok(body.into()),
-            Err(_) => Err(EgressError::Attach { problem: "its body is no JSON" }),
+            Err(_) => Err(EgressError::attach("its body is no JSON")),
         }
     }
 }
@@ -350,10 +429,10 @@ fn insert(json: &mut Json, pointer: &str, text: String) -> Result<(), EgressErro
             Json::Object(members) => members.entry(step).or_insert(Json::Null),
             Json::Array(items) => match step.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                 Some(item) => item,
-                None => return Err(EgressError::Attach { problem: "its body has no such item" }),
+                None => return Err(EgressError::attach("its body has no such item")),
             },
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-                return Err(EgressError::Attach { problem: "its body has no place for it" });
+                return Err(EgressError::attach("its body has no place for it"));
             }
         };
         if steps.peek().is_some() && next.is_null() {
@@ -362,10 +441,15 @@ fn insert(json: &mut Json, pointer: &str, text: String) -> Result<(), EgressErro
         at = next;
     }
     if !at.is_null() {
-        return Err(EgressError::Attach { problem: "the request writes a field that is the credential's" });
+        return Err(EgressError::attach("the request writes a field that is the credential's"));
     }
     *at = Json::String(text);
     Ok(())
+}
+
+/// Whether the body is one (RFC 5849 section 3.4.1.3.1).
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    media_type(headers).as_deref() == Some(FORM)
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -382,7 +466,7 @@ fn credentials(basic: &Basic, values: &Values, place: &str) -> Result<Option<(Ex
         }
         if expanded.text.chars().any(char::is_control) {
             let problem = "it holds no control characters (RFC 7617)";
-            return Err(PermitError::Value { name: first_name(template), place: place.to_owned(), problem });
+            return Err(expand::blame(template, place, problem));
         }
         Ok(Some(expanded))
     };
@@ -408,12 +492,4 @@ fn header_value(text: &str) -> Result<HeaderValue, header::InvalidHeaderValue> {
 /// RFC 6265 section 4.1.1.
 fn cookie_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
-}
-
-/// The field to blame: a template nearly always holds one.
-fn first_name(template: &str) -> String {
-    crate::model::template::Template::parse(template)
-        .ok()
-        .and_then(|template| template.names().next().map(str::to_owned))
-        .unwrap_or_default()
 }

@@ -187,6 +187,10 @@ impl Progress {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn sent_so_far(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     pub(super) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Clients and their pools of connections: one pool for each connection and reach, so that nothing of one connection rides on
+//! Clients and their pools of connections: one pool for each connection, certificate and reach, so that nothing of one connection rides on
 //! another's socket, and no name that was resolved under one rule serves under another.
 
 use std::io;
@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::allow::AllowList;
+use super::certificate::Identity;
 use super::error::{EgressError, EgressSetupError};
 use super::policy::{self, Reach};
 
@@ -38,13 +39,16 @@ pub(super) fn system_resolver() -> Resolver {
     })
 }
 
+/// Whose sockets: a connection, where it may dial, and as whom.
+type PoolKey = (Arc<str>, Reach, Option<[u8; 32]>);
+
 pub(super) struct Clients {
     tls: ClientConfig,
     allow: Arc<AllowList>,
     resolver: Resolver,
     connect: Duration,
     header_bytes: u32,
-    pools: Mutex<LruCache<(Arc<str>, Reach), reqwest::Client>>,
+    pools: Mutex<LruCache<PoolKey, reqwest::Client>>,
 }
 
 impl Clients {
@@ -61,21 +65,29 @@ impl Clients {
     }
 
     /// The client whose sockets belong to this connection alone. Cheap where it is known.
-    pub(super) fn of(&self, pool_key: &Arc<str>, reach: Reach) -> reqwest::Result<reqwest::Client> {
+    pub(super) fn of(
+        &self,
+        pool_key: &Arc<str>,
+        reach: Reach,
+        certificate: Option<&Identity>,
+    ) -> reqwest::Result<reqwest::Client> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (Arc::clone(pool_key), reach);
+        let key = (Arc::clone(pool_key), reach, certificate.map(Identity::fingerprint));
         if let Some(client) = pools.get(&key) {
             return Ok(client.clone());
         }
-        let client = self.build(reach)?;
+        let client = self.build(reach, certificate)?;
         pools.put(key, client.clone());
         Ok(client)
     }
 
-    fn build(&self, reach: Reach) -> reqwest::Result<reqwest::Client> {
+    fn build(&self, reach: Reach, certificate: Option<&Identity>) -> reqwest::Result<reqwest::Client> {
         let mut tls = self.tls.clone();
         // A clone would share its memory of sessions, and a resumed session tells a server that two connections are one host's.
         tls.resumption = Resumption::in_memory_sessions(SESSIONS);
+        if let Some(certificate) = certificate {
+            tls.client_auth_cert_resolver = certificate.resolver();
+        }
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Guard { allow: Arc::clone(&self.allow), resolver: Arc::clone(&self.resolver), reach })

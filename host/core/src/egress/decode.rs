@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use http::header::{self, HeaderMap};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
-use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::body::{Receiving, Watch};
@@ -77,7 +77,10 @@ impl Decoded {
         });
         let mut reader: Reader = Box::pin(StreamReader::new(stream));
         for coding in codings.iter().rev() {
+            let limit = watch.call.limits.response_body;
             reader = decoder(*coding, tokio::io::BufReader::new(reader));
+            // Each layer by itself: what one blows up, the next may swallow.
+            reader = Box::pin(Bounded { inner: reader, left: limit, limit });
         }
         Self {
             inner: ReaderStream::new(reader).boxed(),
@@ -94,6 +97,31 @@ impl Decoded {
         self.done = true;
         self.entry.broke(&error);
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+/// A layer that gives no more than it may.
+struct Bounded {
+    inner: Reader,
+    left: u64,
+    limit: u64,
+}
+
+impl AsyncRead for Bounded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(self.inner.as_mut().poll_read(cx, buffer))?;
+        let read = (buffer.filled().len() - before) as u64;
+        match self.left.checked_sub(read) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Ok(()))
+            }
+            None => {
+                let error = EgressError::Budget { limit: "bytes of an answer's body", value: self.limit };
+                Poll::Ready(Err(io::Error::other(error)))
+            }
+        }
     }
 }
 

@@ -246,6 +246,13 @@ fn token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
+/// The hash in an `Authorization` header.
+pub(super) fn response(value: &HeaderValue) -> Option<Zeroizing<String>> {
+    let text = value.to_str().ok()?;
+    let (_, rest) = text.rsplit_once("response=\"")?;
+    Some(Zeroizing::new(rest.split('"').next()?.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

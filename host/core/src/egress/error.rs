@@ -2,8 +2,11 @@
 //!
 //! No text here ever holds a query string, an attached value or anything that an upstream wrote after it had seen one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use rustls::AlertDescription;
 
 use crate::model::template::TemplateError;
 
@@ -33,13 +36,28 @@ pub(crate) enum EgressError {
     RequestBody { problem: &'static str },
     /// A placement and the request do not fit together.
     #[error("the credential cannot be attached: {problem}")]
-    Attach { problem: &'static str },
+    Attach {
+        /// The host's own words, or those of a connector's signer, which no guest is told.
+        problem: Cow<'static, str>,
+    },
     /// What came back is not HTTP, or broke off.
     #[error("the answer of {origin} {problem}")]
     Response { origin: String, problem: &'static str },
 }
 
 impl EgressError {
+    pub(super) fn attach(problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::Attach { problem: problem.into() }
+    }
+
+    /// What a guest is told. The words of a signer stay with the host: they could carry what it computed.
+    pub(crate) fn for_guest(&self) -> String {
+        match self {
+            Self::Attach { problem: Cow::Owned(_) } => "the request could not be signed".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// The first error of this kind in a chain of causes: the resolver and request bodies report through layers that only
     /// know boxed errors.
     pub(super) fn within(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
@@ -161,9 +179,6 @@ impl fmt::Display for Rule {
 /// Why a connection's origins or placements could not be made ready.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PermitError {
-    /// Part of the contract that this host does not do yet.
-    #[error("{what} is not supported yet")]
-    NotSupportedYet { what: &'static str },
     /// A template that does not parse.
     #[error("{place} is no template")]
     Template {
@@ -187,7 +202,7 @@ impl PermitError {
     pub(crate) fn field(&self) -> Option<&str> {
         match self {
             Self::Value { name, .. } => Some(name),
-            Self::NotSupportedYet { .. } | Self::Template { .. } | Self::Origin { .. } | Self::Plan { .. } => None,
+            Self::Template { .. } | Self::Origin { .. } | Self::Plan { .. } => None,
         }
     }
 }
@@ -216,7 +231,7 @@ pub(super) fn connecting(error: &(dyn std::error::Error + 'static)) -> Connectin
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Connecting::Tls(tls.to_string().chars().take(SHOWN).collect());
+            return Connecting::Tls(words(tls).chars().take(SHOWN).collect());
         }
         next = match error.downcast_ref::<std::io::Error>() {
             Some(io) => {
@@ -227,6 +242,32 @@ pub(super) fn connecting(error: &(dyn std::error::Error + 'static)) -> Connectin
         };
     }
     Connecting::Tcp(reason)
+}
+
+/// Since TLS 1.3 a client learns that its certificate is missing or unwelcome only when it reads the answer.
+pub(super) fn refused_certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    match connecting(error) {
+        Connecting::Tls(reason) => Some(reason),
+        Connecting::Tcp(_) => None,
+    }
+}
+
+fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server asks for a client certificate, and the connection has none".to_owned()
+        }
+        rustls::Error::AlertReceived(
+            alert @ (AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied),
+        ) => format!("the server refuses the client certificate ({alert:?})"),
+        other => other.to_string(),
+    }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -5,12 +5,15 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::error::PermitError;
+use super::jwt;
 use crate::model::authentication::{Derivation, Derived};
 use crate::model::origin::Origin;
+use crate::model::outside::Outside;
 use crate::model::secret::Secret;
 use crate::model::template::{Part, Template};
 
@@ -35,6 +38,13 @@ pub(super) const SEGMENT: &AsciiSet = &RESERVED
     .remove(b',')
     .remove(b';')
     .remove(b'=');
+
+/// Values with those that the host computed from them.
+pub(super) struct Computed {
+    pub(super) values: Values,
+    /// When the first of them expires.
+    pub(super) valid_until: Option<Timestamp>,
+}
 
 /// What names in templates stand for.
 #[derive(Clone, Default)]
@@ -87,27 +97,33 @@ impl Values {
         })
     }
 
-    /// Adds what the host computes from them, in the order in which it is written. What comes of a secret is one.
-    pub(super) fn derive(mut self, derived: &[Derived]) -> Result<Self, PermitError> {
+    /// Adds what the host computes from them, in the order in which it is written. What comes of a secret is one, and so is
+    /// whatever was signed.
+    pub(super) fn derive(mut self, derived: &[Derived], outside: &Outside) -> Result<Computed, PermitError> {
+        let mut valid_until: Option<Timestamp> = None;
         for Derived { name, value } in derived {
             let place = format!("derived `{name}`");
-            let template = match value {
-                Derivation::Base64(template) => template,
-                Derivation::Jwt(_) => return Err(PermitError::NotSupportedYet { what: "a derived JWT" }),
-            };
             if self.entries.contains_key(name) {
                 return Err(PermitError::Plan { place, problem: "has the name of a field" });
             }
-            if let Some(expanded) = whole(template, &self, &place)? {
-                if !expanded.fresh.is_empty() {
-                    return Err(PermitError::Plan { place, problem: "cannot hold {uuid}" });
+            let value = match value {
+                Derivation::Base64(template) => {
+                    let Some(expanded) = whole(template, &self, &place)? else { continue };
+                    if !expanded.constant() {
+                        return Err(PermitError::Plan { place, problem: "cannot hold {uuid}" });
+                    }
+                    let text = STANDARD.encode(expanded.text.as_bytes());
+                    if expanded.secret { Value::Secret(Secret::new(text)) } else { Value::Text(text) }
                 }
-                let text = STANDARD.encode(expanded.text.as_bytes());
-                let value = if expanded.secret { Value::Secret(Secret::new(text)) } else { Value::Text(text) };
-                self.entries.insert(name.clone(), value);
-            }
+                Derivation::Jwt(plan) => {
+                    let Some(token) = jwt::sign(plan, &self, &place, outside)? else { continue };
+                    valid_until = Some(valid_until.map_or(token.valid_until, |earlier| earlier.min(token.valid_until)));
+                    Value::Secret(Secret::new(token.text.as_str()))
+                }
+            };
+            self.entries.insert(name.clone(), value);
         }
-        Ok(self)
+        Ok(Computed { values: self, valid_until })
     }
 }
 
@@ -162,12 +178,12 @@ impl Expanded {
 /// Expands a text whose value stands as a whole, to be encoded afterwards. `None` where a value is missing: such a parameter
 /// is left out.
 pub(super) fn whole(template: &str, values: &Values, place: &str) -> Result<Option<Expanded>, PermitError> {
-    expand(template, values, place, |_, value| Ok(value.to_owned()))
+    expand(template, values, place, |_, _, value| Ok(value.to_owned()))
 }
 
 /// Expands a path whose literal text is the connector's and whose values are segments.
 pub(super) fn path(template: &str, values: &Values, place: &str) -> Result<Option<Expanded>, PermitError> {
-    expand(template, values, place, |name, value| {
+    expand(template, values, place, |_, name, value| {
         if matches!(value, "." | "..") {
             let problem = "it would climb in the path";
             return Err(PermitError::Value { name: name.to_owned(), place: place.to_owned(), problem });
@@ -176,11 +192,88 @@ pub(super) fn path(template: &str, values: &Values, place: &str) -> Result<Optio
     })
 }
 
+/// Expands a whole URL: its beginning as an origin is, which no free text decides, then a path and a query. Nothing in it may
+/// be missing.
+pub(super) fn url(template: &str, values: &Values, place: &str) -> Result<Expanded, PermitError> {
+    let missing = |part: &str| {
+        let absent = Template::parse(part)
+            .ok()
+            .and_then(|part| part.names().find(|name| !values.entries.contains_key(*name)).map(str::to_owned));
+        PermitError::Value { name: absent.unwrap_or_default(), place: place.to_owned(), problem: "it is missing" }
+    };
+    let scheme = template.find("://").map_or(0, |at| at + 3);
+    let end = template[scheme..].find(['/', '?', '#']).map_or(template.len(), |at| scheme + at);
+    let (beginning, rest) = template.split_at(end);
+    let origin = origin(beginning, values)?.ok_or_else(|| missing(beginning))?;
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (path_part, query_part) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    let path = path(path_part, values, place)?.ok_or_else(|| missing(path_part))?;
+    let mut secret = path.secret;
+    let mut text = Zeroizing::new(format!("{origin}{}", &*path.text));
+    if let Some(query_part) = query_part {
+        let encode = |_: &str, _: &str, value: &str| Ok(utf8_percent_encode(value, RESERVED).to_string());
+        let query = expand(query_part, values, place, encode)?.ok_or_else(|| missing(query_part))?;
+        secret |= query.secret;
+        text.push('?');
+        text.push_str(&query.text);
+    }
+    if url::Url::parse(&text).is_err() || !path.constant() {
+        return Err(PermitError::Plan { place: place.to_owned(), problem: "is no URL with these values" });
+    }
+    Ok(Expanded { text, fresh: Vec::new(), secret })
+}
+
+/// Expands JSON text. Within quotes a value is text; elsewhere it is a number or a boolean, and never more than that.
+pub(super) fn json(template: &str, values: &Values, place: &str) -> Result<Option<Expanded>, PermitError> {
+    expand(template, values, place, |before, name, value| {
+        if within_quotes(before) {
+            let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
+            return Ok(quoted[1..quoted.len() - 1].to_owned());
+        }
+        let plain =
+            matches!(serde_json::from_str(value), Ok(serde_json::Value::Number(_) | serde_json::Value::Bool(_)));
+        if plain {
+            return Ok(value.trim().to_owned());
+        }
+        let problem = "outside of quotes only a number, `true` or `false` may stand";
+        Err(PermitError::Value { name: name.to_owned(), place: place.to_owned(), problem })
+    })
+}
+
+/// Whether a template stands for a JSON object whatever its values.
+pub(super) fn is_json_object(template: &str) -> bool {
+    let Ok(template) = Template::parse(template) else { return false };
+    // A number may stand within quotes and without.
+    let text: String = template
+        .parts()
+        .iter()
+        .map(|part| match part {
+            Part::Literal(text) => text.as_str(),
+            Part::Name(_) => "0",
+        })
+        .collect();
+    matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_)))
+}
+
+fn within_quotes(json: &str) -> bool {
+    let (mut within, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = within,
+            b'"' => within = !within,
+            _ => {}
+        }
+    }
+    within
+}
+
+/// `encode` is told what stands before a value, its name, and the value.
 fn expand(
     template: &str,
     values: &Values,
     place: &str,
-    encode: impl Fn(&str, &str) -> Result<String, PermitError>,
+    encode: impl Fn(&str, &str, &str) -> Result<String, PermitError>,
 ) -> Result<Option<Expanded>, PermitError> {
     let template =
         Template::parse(template).map_err(|source| PermitError::Template { place: place.to_owned(), source })?;
@@ -190,7 +283,8 @@ fn expand(
             Part::Literal(text) => expanded.text.push_str(text),
             Part::Name(name) => match values.entries.get(name) {
                 Some(value) => {
-                    expanded.text.push_str(&Zeroizing::new(encode(name, value.text())?));
+                    let encoded = Zeroizing::new(encode(&expanded.text, name, value.text())?);
+                    expanded.text.push_str(&encoded);
                     expanded.secret |= matches!(value, Value::Secret(_));
                 }
                 None if name == UUID => expanded.fresh.push(expanded.text.len()),
@@ -199,6 +293,15 @@ fn expand(
         }
     }
     Ok(Some(expanded))
+}
+
+/// Says that what a template came to does not fit, and whose value it is: a template nearly always holds one.
+pub(super) fn blame(template: &str, place: &str, problem: &'static str) -> PermitError {
+    let name = Template::parse(template).ok().and_then(|template| template.names().next().map(str::to_owned));
+    match name {
+        Some(name) => PermitError::Value { name, place: place.to_owned(), problem },
+        None => PermitError::Plan { place: place.to_owned(), problem },
+    }
 }
 
 /// The origins of one connection. One whose value is missing is left out.
@@ -383,17 +486,21 @@ mod tests {
         let derived =
             |name: &str, template: &str| Derived { name: name.into(), value: Derivation::Base64(template.into()) };
         let all = values()
-            .derive(&[
-                derived("pair", "{sub}:{token}"),
-                derived("open", "{sub}"),
-                derived("gone", "{missing}"),
-                derived("twice", "{pair}"),
-            ])
-            .unwrap();
+            .derive(
+                &[
+                    derived("pair", "{sub}:{token}"),
+                    derived("open", "{sub}"),
+                    derived("gone", "{missing}"),
+                    derived("twice", "{pair}"),
+                ],
+                &Outside::system(),
+            )
+            .unwrap()
+            .values;
         assert_eq!(all.secrets().collect::<Vec<_>>(), ["YWNtZTpodW50ZXIy", "hunter2", "WVdOdFpUcG9kVzUwWlhJeQ=="]);
         assert_eq!(whole("{open}", &all, "x").unwrap().unwrap().text.as_str(), "YWNtZQ==");
         assert!(whole("a{gone}", &all, "x").unwrap().is_none());
-        assert!(matches!(all.derive(&[derived("sub", "x")]), Err(PermitError::Plan { .. })));
+        assert!(matches!(all.derive(&[derived("sub", "x")], &Outside::system()), Err(PermitError::Plan { .. })));
     }
 
     #[test]
@@ -411,6 +518,22 @@ mod tests {
         assert_eq!(path("12:AB-c_d").unwrap(), "/bot12:AB-c_d");
         assert_eq!(path("a/b?c#d%2e").unwrap(), "/bota%2Fb%3Fc%23d%252e");
         assert!(path("..").is_err());
+    }
+
+    #[test]
+    fn values_in_json_stay_what_they_are() {
+        let json = |template: &str, value: &str| {
+            json(template, &Values::new().public("x", value), "the claims")
+                .map(|done| done.unwrap().text.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(json(r#"{{"a":"b {x}"}}"#, "\"\\\n/é").unwrap(), r#"{"a":"b \"\\\n/é"}"#);
+        assert_eq!(json(r#"{{"a\"":[{x},true]}}"#, "-1.5e3").unwrap(), r#"{"a\"":[-1.5e3,true]}"#);
+        assert_eq!(json(r#"{{"a":{x}}}"#, "true").unwrap(), r#"{"a":true}"#);
+        for more in ["1,\"admin\":true", "x", "null", "[1]", "\"x\"", ""] {
+            let error = json(r#"{{"a":{x}}}"#, more).unwrap_err();
+            assert!(error.contains("outside of quotes"), "{more}: {error}");
+        }
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use http::HeaderName;
 use url::Url;
 
-use super::expand::UUID;
-use super::policy;
-use crate::model::authentication::{Authentication, Body, Capture, Derivation, Parameter, Placement, Request, Source};
+use super::expand::{self, UUID};
+use super::{oauth1, policy, sigv4};
+use crate::model::authentication::{
+    Authentication, Body, Capture, Derivation, Oauth1, Parameter, Placement, Request, Sigv4, Source,
+};
 use crate::model::descriptor::SignIn;
 use crate::model::id;
 use crate::model::origin::Origin;
@@ -67,6 +69,12 @@ pub(crate) enum PlanFault {
     Path,
     #[error("cannot share a body with {other}")]
     Mixed { other: &'static str },
+    #[error("is made of the whole request, as another placement is: neither could cover the other")]
+    Uncovered,
+    #[error("holds a secret, though `signed` shows the body's hash to the connector")]
+    Hashed,
+    #[error("is no JSON object")]
+    NoObject,
 }
 
 impl std::fmt::Display for PlanProblem {
@@ -191,12 +199,17 @@ impl Check<'_> {
             let at = format!("derived[{index}]");
             let secret = match &derived.value {
                 Derivation::Base64(template) => {
-                    self.derived_text(&at, template);
+                    self.lasting_text(&at, template);
                     self.tainted(template)
                 }
                 Derivation::Jwt(jwt) => {
                     for (part, template) in [("key", &jwt.key), ("header", &jwt.header), ("claims", &jwt.claims)] {
-                        self.derived_text(&format!("{at}.{part}"), template);
+                        self.lasting_text(&format!("{at}.{part}"), template);
+                    }
+                    for (part, template) in [("header", &jwt.header), ("claims", &jwt.claims)] {
+                        if !expand::is_json_object(template) {
+                            self.problem(format!("{at}.{part}"), PlanFault::NoObject);
+                        }
                     }
                     if !JWT_LIFETIME.contains(&jwt.lifetime_seconds) {
                         let (from, to) = JWT_LIFETIME.into_inner();
@@ -216,8 +229,8 @@ impl Check<'_> {
         }
     }
 
-    /// A value computed once cannot hold what is fresh in every request.
-    fn derived_text(&mut self, at: &str, template: &str) {
+    /// A value that is computed once, or that signs, cannot hold what is fresh in every request.
+    fn lasting_text(&mut self, at: &str, template: &str) {
         if let Some(template) = self.template(at, template)
             && template.names().any(|name| name == UUID)
         {
@@ -285,6 +298,8 @@ impl Check<'_> {
         self.count(at, placements.len(), PLACEMENTS);
         let mut owned = HashSet::new();
         let (mut form, mut pointer) = (false, false);
+        let signed = placements.contains(&Placement::Signed);
+        let mut proofs = 0;
         for (index, placement) in placements.iter().take(PLACEMENTS).enumerate() {
             let at = format!("{at}[{index}]");
             match placement {
@@ -299,50 +314,88 @@ impl Check<'_> {
                 Placement::Body(parameter) => {
                     let is_pointer = parameter.name.starts_with('/');
                     (form, pointer) = (form || !is_pointer, pointer || is_pointer);
+                    if signed && self.tainted(&parameter.value) {
+                        self.problem(format!("{at}.body"), PlanFault::Hashed);
+                    }
                     self.named(&format!("{at}.body"), parameter, "body", &mut owned, |name| !name.is_empty());
                 }
                 Placement::Basic(basic) => {
-                    self.template(&format!("{at}.basic.username"), &basic.username);
-                    self.template(&format!("{at}.basic.password"), &basic.password);
+                    self.lasting_text(&format!("{at}.basic.username"), &basic.username);
+                    self.lasting_text(&format!("{at}.basic.password"), &basic.password);
                     self.own(&format!("{at}.basic"), "header", "authorization", &mut owned);
                 }
                 Placement::Digest(basic) => {
-                    self.template(&format!("{at}.digest.username"), &basic.username);
-                    self.template(&format!("{at}.digest.password"), &basic.password);
+                    self.lasting_text(&format!("{at}.digest.username"), &basic.username);
+                    self.lasting_text(&format!("{at}.digest.password"), &basic.password);
                     self.own(&format!("{at}.digest"), "header", "authorization", &mut owned);
+                    self.proof(&format!("{at}.digest"), &mut proofs);
                 }
                 Placement::Oauth1(oauth1) => {
                     let at = format!("{at}.oauth1");
-                    let texts = [
-                        Some(&oauth1.consumer_key),
-                        Some(&oauth1.consumer_secret),
-                        oauth1.token.as_ref(),
-                        oauth1.token_secret.as_ref(),
-                    ];
-                    for text in
-                        texts.into_iter().flatten().chain(oauth1.parameters.iter().map(|parameter| &parameter.value))
-                    {
-                        self.template(&at, text);
-                    }
+                    self.oauth1(&at, oauth1);
                     self.own(&at, "header", "authorization", &mut owned);
+                    self.proof(&at, &mut proofs);
                 }
                 Placement::AwsSigv4(sigv4) => {
                     let at = format!("{at}.aws-sigv4");
-                    let texts = [&sigv4.region, &sigv4.service, &sigv4.access_key_id, &sigv4.secret_access_key];
-                    for text in texts.into_iter().chain(&sigv4.session_token) {
-                        self.template(&at, text);
+                    self.sigv4(&at, sigv4);
+                    for name in &sigv4::OWN {
+                        self.own(&at, "header", name.as_str(), &mut owned);
                     }
-                    self.own(&at, "header", "authorization", &mut owned);
+                    self.proof(&at, &mut proofs);
                 }
                 Placement::ClientCertificate(certificate) => {
-                    self.template(&format!("{at}.client-certificate.chain"), &certificate.chain);
-                    self.template(&format!("{at}.client-certificate.key"), &certificate.key);
+                    let at = format!("{at}.client-certificate");
+                    self.lasting_text(&format!("{at}.chain"), &certificate.chain);
+                    self.lasting_text(&format!("{at}.key"), &certificate.key);
+                    self.own(&at, "connection", "client-certificate", &mut owned);
                 }
-                Placement::Signed => {}
+                Placement::Signed => self.proof(&format!("{at}.signed"), &mut proofs),
             }
         }
         if form && pointer {
             self.problem(at, PlanFault::Mixed { other: "a JSON Pointer" });
+        }
+    }
+
+    fn proof(&mut self, at: &str, proofs: &mut u32) {
+        *proofs += 1;
+        if *proofs > 1 {
+            self.problem(at, PlanFault::Uncovered);
+        }
+    }
+
+    fn oauth1(&mut self, at: &str, oauth1: &Oauth1) {
+        self.lasting_text(&format!("{at}.consumer-key"), &oauth1.consumer_key);
+        self.lasting_text(&format!("{at}.consumer-secret"), &oauth1.consumer_secret);
+        for (part, text) in [("token", &oauth1.token), ("token-secret", &oauth1.token_secret)] {
+            if let Some(text) = text {
+                self.lasting_text(&format!("{at}.{part}"), text);
+            }
+        }
+        self.count(&format!("{at}.parameters"), oauth1.parameters.len(), PARAMETERS);
+        let mut names = HashSet::new();
+        for (index, parameter) in oauth1.parameters.iter().take(PARAMETERS).enumerate() {
+            let at = format!("{at}.parameters[{index}]");
+            self.lasting_text(&at, &parameter.value);
+            if !oauth1::may_add(&parameter.name) {
+                self.problem(&at, PlanFault::BadName { name: shown(&parameter.name) });
+            } else if !names.insert(&parameter.name) {
+                self.problem(&at, PlanFault::Twice { name: shown(&parameter.name) });
+            }
+        }
+    }
+
+    fn sigv4(&mut self, at: &str, sigv4: &Sigv4) {
+        // Both stand in the header that everyone on the way may log.
+        for (part, text) in [("region", &sigv4.region), ("service", &sigv4.service)] {
+            self.lasting_text(&format!("{at}.{part}"), text);
+            self.public_text(&format!("{at}.{part}"), text);
+        }
+        self.lasting_text(&format!("{at}.access-key-id"), &sigv4.access_key_id);
+        self.lasting_text(&format!("{at}.secret-access-key"), &sigv4.secret_access_key);
+        if let Some(text) = &sigv4.session_token {
+            self.lasting_text(&format!("{at}.session-token"), text);
         }
     }
 
@@ -476,7 +529,7 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::authentication::{Authorization, Basic, Derived, Grant, Jwt};
+    use crate::model::authentication::{Authorization, Basic, Certificate, Derived, Grant, Jwt, Oauth1Signature};
 
     fn problems(plan: &Authentication, sign_in: SignIn) -> Vec<String> {
         let origins =
@@ -588,7 +641,7 @@ mod tests {
             key: "{token}".into(),
             key_encoding: crate::model::authentication::Encoding::Text,
             header: "{{}}".into(),
-            claims: "{{}}".into(),
+            claims: "{{\"sub\":{user}}}{user}".into(),
             lifetime_seconds: 0,
         };
         assert_eq!(
@@ -607,7 +660,99 @@ mod tests {
                 "derived[1] names `b`, which is no field, no captured or derived value, and none of the host's",
                 "derived[2] names `uuid`, which is no field, no captured or derived value, and none of the host's",
                 "derived[3] `Bad` is no legal name here",
+                "derived[4].claims is no JSON object",
                 "derived[4].lifetime-seconds must be from 1 to 86400",
+            ]
+        );
+    }
+
+    fn signatures() -> [Placement; 2] {
+        let oauth1 = Oauth1 {
+            signature: Oauth1Signature::HmacSha256,
+            consumer_key: "{user}".into(),
+            consumer_secret: "{token}".into(),
+            token: Some("{token}".into()),
+            token_secret: None,
+            parameters: vec![parameter("realm", "{user}"), parameter("oauth_version", "1.0")],
+        };
+        let sigv4 = Sigv4 {
+            region: "{region}".into(),
+            service: "s3".into(),
+            access_key_id: "{user}".into(),
+            secret_access_key: "{token}".into(),
+            session_token: Some("{token}".into()),
+        };
+        [Placement::Oauth1(oauth1), Placement::AwsSigv4(sigv4)]
+    }
+
+    #[test]
+    fn a_signature_stands_alone() {
+        let [oauth1, sigv4] = signatures();
+        let certificate =
+            || Placement::ClientCertificate(Certificate { chain: "{user}".into(), key: "{token}".into() });
+        for placement in [oauth1.clone(), sigv4.clone(), Placement::Signed, certificate()] {
+            assert_eq!(placed(vec![placement, Placement::Header(parameter("x-key", "{token}"))]), [""; 0]);
+        }
+        let basic = || Basic { username: "{user}".into(), password: "{token}".into() };
+        let both = "is made of the whole request, as another placement is: neither could cover the other";
+        assert_eq!(
+            placed(vec![Placement::Signed, Placement::Digest(basic()), Placement::Signed]),
+            [format!("placements[1].digest {both}"), format!("placements[2].signed {both}")]
+        );
+        assert_eq!(
+            placed(vec![oauth1, sigv4.clone()]),
+            [
+                "placements[1].aws-sigv4 `authorization` stands there twice".to_owned(),
+                format!("placements[1].aws-sigv4 {both}")
+            ]
+        );
+        assert_eq!(
+            placed(vec![Placement::Basic(basic()), sigv4, Placement::Header(parameter("X-Amz-Date", "x"))]),
+            [
+                "placements[1].aws-sigv4 `authorization` stands there twice",
+                "placements[2].header `x-amz-date` stands there twice"
+            ]
+        );
+        assert_eq!(
+            placed(vec![certificate(), certificate()]),
+            ["placements[1].client-certificate `client-certificate` stands there twice"]
+        );
+        assert_eq!(
+            placed(vec![Placement::Body(parameter("pin", "{token}")), Placement::Signed]),
+            ["placements[0].body holds a secret, though `signed` shows the body's hash to the connector"]
+        );
+        assert_eq!(placed(vec![Placement::Body(parameter("who", "{user}")), Placement::Signed]), [""; 0]);
+    }
+
+    #[test]
+    fn what_signs_holds_nothing_fresh_and_its_scope_no_secret() {
+        let [Placement::Oauth1(oauth1), Placement::AwsSigv4(sigv4)] = signatures() else { panic!("both sign") };
+        let oauth1 = Oauth1 {
+            consumer_key: "{uuid}".into(),
+            parameters: vec![
+                parameter("oauth_nonce", "x"),
+                parameter("Realm", "x"),
+                parameter("realm", "x"),
+                parameter("realm", "y"),
+            ],
+            ..oauth1
+        };
+        let unknown = "names `uuid`, which is no field, no captured or derived value, and none of the host's";
+        assert_eq!(
+            placed(vec![Placement::Oauth1(oauth1)]),
+            [
+                format!("placements[0].oauth1.consumer-key {unknown}"),
+                "placements[0].oauth1.parameters[0] `oauth_nonce` is no legal name here".to_owned(),
+                "placements[0].oauth1.parameters[1] `Realm` is no legal name here".to_owned(),
+                "placements[0].oauth1.parameters[3] `realm` stands there twice".to_owned(),
+            ]
+        );
+        let sigv4 = Sigv4 { region: "{token}".into(), session_token: Some("{uuid}".into()), ..sigv4 };
+        assert_eq!(
+            placed(vec![Placement::AwsSigv4(sigv4)]),
+            [
+                "placements[0].aws-sigv4.region names the secret `token`, which may not stand here".to_owned(),
+                format!("placements[0].aws-sigv4.session-token {unknown}"),
             ]
         );
     }

@@ -195,6 +195,11 @@ fn check_headers(owned: &Owned, origin: &Origin, headers: &HeaderMap) -> Result<
         if host_only(name) {
             return Err(Denied::new(Rule::Header, origin, format!("the header {name} is written by the host alone")));
         }
+        if owned.body && matches!(*name, header::RANGE | header::IF_RANGE) {
+            let detail =
+                format!("the header {name} could bring a part of the credential, which nobody would recognise");
+            return Err(Denied::new(Rule::Header, origin, detail));
+        }
         if owned.header(name) {
             let detail = format!("the header {name} is written by the connection's credential");
             return Err(Denied::new(Rule::Owned, origin, detail));

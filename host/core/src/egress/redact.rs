@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 /// What stands in a secret's place.
 pub(crate) const REDACTED: &[u8] = b"[redacted]";
@@ -39,6 +40,16 @@ impl Redactor {
         let mut forms = BTreeSet::new();
         for secret in secrets {
             forms_of(secret, &mut forms);
+            let bare = secret.trim();
+            // Servers take blanks off a header's value.
+            if bare.len() < secret.len() {
+                forms_of(bare, &mut forms);
+            }
+            // CGI, WSGI and servlets read the bytes of a header as Latin-1.
+            if !secret.is_ascii() {
+                let misread = Zeroizing::new(bare.bytes().map(char::from).collect::<String>());
+                forms_of(&misread, &mut forms);
+            }
         }
         let sorted: Vec<Vec<u8>> = forms.into_iter().collect();
         let longest = sorted.iter().map(Vec::len).max()?;
@@ -161,7 +172,11 @@ fn forms_of(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
     base64_forms(secret.as_bytes(), &mut add);
     percent_forms(secret.as_bytes(), &mut add);
     json_forms(secret, &mut add);
-    add(html(secret).into_bytes());
+    for quote in ["&quot;", "&#34;"] {
+        for apostrophe in ["&#39;", "&#x27;", "&apos;"] {
+            add(html(secret, quote, apostrophe).into_bytes());
+        }
+    }
 }
 
 /// Inside a longer base64 text the secret begins at one of three places within a group of three bytes. What stands at its
@@ -264,14 +279,29 @@ fn unicode(c: char, upper: bool, form: &mut String) {
 }
 
 /// Error pages repeat what they were sent in HTML, and XML answers likewise.
-fn html(secret: &str) -> String {
-    secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+fn html(secret: &str, quote: &str, apostrophe: &str) -> String {
+    let escaped = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.replace('"', quote).replace('\'', apostrophe)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn cleaned(secret: &str, text: &str) -> String {
+        let (clean, _) = Redactor::new([secret].into_iter()).unwrap().replace(text.as_bytes());
+        String::from_utf8(clean).unwrap()
+    }
+
+    #[test]
+    fn what_servers_do_to_the_value_of_a_header_hides_nothing() {
+        assert_eq!(cleaned("hunter2-token ", "Bearer hunter2-token"), "Bearer [redacted]");
+        assert_eq!(cleaned("pässwort-1", r#"{"x": "p\u00c3\u00a4sswort-1"}"#), r#"{"x": "[redacted]"}"#);
+        for page in ["a&#34;b&#x27;c", "a&quot;b&#39;c", "a&quot;b&apos;c", "a&#34;b&apos;c"] {
+            assert_eq!(cleaned("a\"b'c", page), "[redacted]", "{page}");
+        }
+    }
 
     const SECRET: &str = "s3cr/t+v@l \"é\\=&<";
 

@@ -4,4 +4,5 @@ mod answers;
 mod attached;
 mod refused;
 mod secure;
+mod signed;
 mod upstream;

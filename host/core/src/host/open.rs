@@ -88,7 +88,14 @@ impl Builder {
         })?;
         let catalog = Catalog::new(store.clone(), runtime.clone(), data.join("connectors"), outside.clone());
         catalog.unpack().await?;
-        let credentials = Credentials::new(vault);
+        let credentials = Credentials::new(crate::credentials::Parts {
+            vault,
+            store: store.clone(),
+            catalog: catalog.clone(),
+            runtime: runtime.clone(),
+            egress: egress.clone(),
+            outside: outside.clone(),
+        });
         let connections = Connections::new(crate::connections::Parts {
             store: store.clone(),
             catalog: catalog.clone(),

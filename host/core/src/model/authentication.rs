@@ -3,7 +3,11 @@
 //! Every text that may hold `{name}` is a template in the contract's sense; it is parsed by [`super::template`] and expanded
 //! only by the host.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+
+use super::template::Template;
 
 /// A name and a template for its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +256,107 @@ pub(crate) struct Grant {
     pub(crate) revocation: Vec<Request>,
     /// Where no answer tells when the credential expires.
     pub(crate) lifetime_seconds: Option<u32>,
+}
+
+impl Placement {
+    /// The templates that it expands.
+    fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::Header(parameter) | Self::Query(parameter) | Self::Cookie(parameter) | Self::Body(parameter) => {
+                vec![&parameter.value]
+            }
+            Self::PathPrefix(template) => vec![template],
+            Self::Basic(basic) | Self::Digest(basic) => vec![&basic.username, &basic.password],
+            Self::Oauth1(oauth1) => {
+                let mut templates = vec![oauth1.consumer_key.as_str(), &oauth1.consumer_secret];
+                templates.extend(oauth1.token.as_deref());
+                templates.extend(oauth1.token_secret.as_deref());
+                templates.extend(oauth1.parameters.iter().map(|parameter| parameter.value.as_str()));
+                templates
+            }
+            Self::AwsSigv4(sigv4) => {
+                let mut templates =
+                    vec![sigv4.region.as_str(), &sigv4.service, &sigv4.access_key_id, &sigv4.secret_access_key];
+                templates.extend(sigv4.session_token.as_deref());
+                templates
+            }
+            Self::ClientCertificate(certificate) => vec![&certificate.chain, &certificate.key],
+            Self::Signed => Vec::new(),
+        }
+    }
+}
+
+/// Names in templates; a text that is none holds none.
+fn names_in<'a>(templates: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let parsed = templates.into_iter().filter_map(|text| Template::parse(text).ok());
+    parsed.flat_map(|template| template.names().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+impl Request {
+    /// Every name that it takes a value of.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let mut templates = vec![self.url.as_str()];
+        templates.extend(self.placements.iter().flat_map(Placement::templates));
+        match &self.body {
+            Body::None => {}
+            Body::Form(parameters) => templates.extend(parameters.iter().map(|parameter| parameter.value.as_str())),
+            Body::Json(template) | Body::Text(_, template) => templates.push(template),
+        }
+        names_in(templates)
+    }
+}
+
+impl Authentication {
+    /// Every name that its placements take a value of, by way of derived values too.
+    pub(crate) fn needed_names(&self) -> BTreeSet<String> {
+        let mut needed = names_in(self.placements.iter().flat_map(Placement::templates));
+        // Each derived value may stand on those before it.
+        for derived in self.derived.iter().rev() {
+            if needed.contains(&derived.name) {
+                needed.extend(names_in(derived.value.templates()));
+            }
+        }
+        needed
+    }
+
+    /// Every name that its grant takes a value of.
+    pub(crate) fn grant_names(&self) -> BTreeSet<String> {
+        let grant = &self.grant;
+        let requests = grant.prepare.iter().chain(&grant.token).chain(&grant.refresh);
+        let mut names: BTreeSet<String> = requests.flat_map(Request::names).collect();
+        if let Some(authorization) = &grant.authorization {
+            names.extend(names_in([authorization.url.as_str()]));
+            names.extend(names_in(authorization.parameters.iter().map(|parameter| parameter.value.as_str())));
+        }
+        for derived in self.derived.iter().rev() {
+            if names.contains(&derived.name) {
+                names.extend(names_in(derived.value.templates()));
+            }
+        }
+        names
+    }
+
+    /// Every name that its grant captures.
+    pub(crate) fn captured_names(&self) -> BTreeSet<String> {
+        let grant = &self.grant;
+        if grant.is_empty() {
+            return BTreeSet::new();
+        }
+        let requests = grant.prepare.iter().chain(&grant.token).chain(&grant.refresh);
+        let captures = requests.flat_map(|request| &request.captures);
+        let captures = captures.chain(grant.authorization.iter().flat_map(|authorization| &authorization.captures));
+        let unasked = [super::credential::ACCESS_TOKEN, super::credential::REFRESH_TOKEN];
+        captures.map(|capture| capture.name.clone()).chain(unasked.map(str::to_owned)).collect()
+    }
+}
+
+impl Derivation {
+    fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::Base64(template) => vec![template],
+            Self::Jwt(jwt) => vec![&jwt.key, &jwt.header, &jwt.claims],
+        }
+    }
 }
 
 impl Grant {

@@ -59,12 +59,17 @@ impl Status {
             (true, false, _) | (true, true, None) => Self::Inactive,
             (true, true, Some(Outcome::Passed)) => Self::Active,
             (true, true, Some(Outcome::Failed(kind))) => match kind {
-                FailureKind::Unauthorized => Self::NeedsReconnect,
+                FailureKind::Unauthorized
+                | FailureKind::Expired
+                | FailureKind::Revoked
+                | FailureKind::UnknownRotation => Self::NeedsReconnect,
                 FailureKind::RateLimited { .. }
                 | FailureKind::Unavailable
                 | FailureKind::Timeout
                 | FailureKind::Budget => Self::Degraded,
                 FailureKind::Forbidden
+                | FailureKind::InsufficientScope
+                | FailureKind::MisconfiguredClient
                 | FailureKind::Misconfigured { .. }
                 | FailureKind::ConnectorFault
                 | FailureKind::Other => Self::Inactive,
@@ -95,7 +100,10 @@ pub(crate) struct Connection {
     pub secrets: BTreeMap<String, Sealed>,
     /// The plan that the connector answered for these settings.
     pub authentication: Authentication,
-    /// Whether every required secret is there.
+    /// The OAuth client that its protocol uses, where an operator supplies it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
+    /// Whether everything that a sign-in takes is there: every required secret and, where a person has to agree, that too.
     pub complete: bool,
     /// A person's switch.
     pub enabled: bool,
@@ -133,6 +141,8 @@ pub enum ChangeKind {
     Created,
     /// Settings, name, description or secrets.
     Edited,
+    /// A person agreed in a browser.
+    Authorized,
     /// A new credential on the same connection.
     Reconnected,
     /// Switched on.

@@ -137,6 +137,27 @@ impl Error {
         move |source| Self::Internal { doing, source }
     }
 
+    /// The same once more, for one of several who wait for one outcome. Its cause is told to the first alone.
+    pub(crate) fn told(&self) -> Self {
+        match self {
+            Self::Invalid { problems } => Self::Invalid { problems: problems.clone() },
+            Self::NotFound { kind, name } => Self::NotFound { kind, name: name.clone() },
+            Self::Stale { kind, given, current } => Self::Stale { kind, given: *given, current: *current },
+            Self::InUse { kind, name, users } => Self::InUse { kind, name: name.clone(), users: users.clone() },
+            Self::Forbidden { permission } => Self::Forbidden { permission: *permission },
+            Self::Refused { rule, message, hint } => {
+                Self::Refused { rule, message: message.clone(), hint: hint.clone() }
+            }
+            Self::Upstream { rule, message, hint, denied } => {
+                Self::Upstream { rule, message: message.clone(), hint: hint.clone(), denied: *denied }
+            }
+            Self::Data { rule, message, hint, source: _ } => {
+                Self::Data { rule, message: message.clone(), hint: hint.clone(), source: None }
+            }
+            Self::Internal { doing, source } => Self::Internal { doing, source: source.to_string().into() },
+        }
+    }
+
     /// The way out, where one is known.
     pub fn hint(&self) -> Option<&str> {
         match self {

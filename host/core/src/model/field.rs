@@ -5,6 +5,8 @@ use super::origin::Origin;
 
 /// The longest value of a field: a PEM chain fits.
 const VALUE_BYTES: usize = 64 * 1024;
+/// The longest secret: a chain of certificates has half of it. Each is looked for in some fifty forms in every answer.
+const SECRET_BYTES: usize = 16 * 1024;
 
 /// The longest value that a pattern is tried on, and the largest pattern: together they bound how long it takes, since
 /// patterns are the connector's and are tried outside of its sandbox.
@@ -28,6 +30,9 @@ pub(crate) fn check(field: &Field, value: &str) -> Result<(), String> {
             }
         }
         FieldKind::Secret => {
+            if value.len() > SECRET_BYTES {
+                return Err(format!("has {} bytes; at most {SECRET_BYTES} are allowed", value.len()));
+            }
             if value.contains('\0') {
                 return Err("must not contain NUL".into());
             }

@@ -12,10 +12,21 @@ use super::origin::Origin;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum FailureKind {
-    /// The credential was rejected, has expired or was revoked.
+    /// The credential was rejected.
     Unauthorized,
+    /// The credential has expired, and nothing is there to renew it with.
+    Expired,
+    /// The service revoked the credential: somebody took the consent back, or its refresh token ran out.
+    Revoked,
+    /// A renewal was cut off after it was sent, and the service no longer knows the refresh token that is stored. Nobody took
+    /// anything back; a new sign-in is needed all the same.
+    UnknownRotation,
     /// The credential is good and may not do this.
     Forbidden,
+    /// The credential is good, and was granted less than this takes.
+    InsufficientScope,
+    /// The service does not know the OAuth client, or does not let it do this.
+    MisconfiguredClient,
     /// A field, or the host's configuration, is wrong.
     Misconfigured {
         /// The field, where one is to blame.
@@ -38,6 +49,28 @@ pub enum FailureKind {
     ConnectorFault,
     /// Anything else.
     Other,
+}
+
+impl FailureKind {
+    /// The word that every face shows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::UnknownRotation => "unknown-rotation",
+            Self::Forbidden => "forbidden",
+            Self::InsufficientScope => "insufficient-scope",
+            Self::MisconfiguredClient => "misconfigured-client",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Budget => "budget",
+            Self::ConnectorFault => "connector-fault",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// A failure in words for people.

@@ -1,5 +1,7 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
+mod sign_in;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,11 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, Status, Visibility};
 use super::connector::{ConnectorRef, Installed, Surface};
+use super::credential::Credential;
 use super::descriptor::Descriptor;
 use super::flow::{Flow, FlowStatus, Progress, UsedAs};
 use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
+
+pub use sign_in::{Authorization, Authorize, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens};
 
 /// A part of a list, and where the next part begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,12 @@ pub struct NewConnection {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// The operator's OAuth client; the only one for this protocol where none is named and none is given with the fields.
+    #[serde(default)]
+    pub identity_provider: Option<String>,
+    /// Tokens that were obtained elsewhere: nobody has to sign in then.
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
     /// Who may see it.
     #[serde(default)]
     pub visibility: Visibility,
@@ -92,6 +103,9 @@ pub struct Reconnect {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// Tokens that were obtained elsewhere.
+    #[serde(default)]
+    pub tokens: Option<Tokens>,
     /// Take the new credential although it belongs to another account.
     #[serde(default)]
     pub accept_account: bool,
@@ -133,6 +147,14 @@ pub struct ConnectionView {
     pub settings: BTreeMap<String, String>,
     /// Names of the secret fields that have a value.
     pub secrets: Vec<String>,
+    /// The operator's OAuth client that it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
+    /// Whether everything is there that a sign-in takes. Otherwise a person has to authorize it.
+    pub complete: bool,
+    /// What a sign-in obtained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialView>,
     /// Where its requests may go.
     pub origins: Vec<String>,
     /// Whether a person left it switched on.
@@ -161,7 +183,7 @@ pub struct ConnectionView {
 }
 
 impl ConnectionView {
-    pub(crate) fn of(connection: Connection, origins: Vec<String>, flows: u64) -> Self {
+    pub(crate) fn of(connection: Connection, credential: Option<Credential>, origins: Vec<String>, flows: u64) -> Self {
         Self {
             status: connection.status(),
             id: connection.id,
@@ -172,6 +194,14 @@ impl ConnectionView {
             protocol: connection.protocol,
             settings: connection.settings,
             secrets: connection.secrets.into_keys().collect(),
+            identity_provider: connection.identity_provider,
+            complete: connection.complete,
+            credential: credential.map(|credential| CredentialView {
+                secrets: credential.secrets.into_keys().collect(),
+                visible: credential.visible,
+                obtained_at: credential.obtained_at,
+                expires_at: credential.expires_at,
+            }),
             origins,
             enabled: connection.enabled,
             verdict: connection.verdict,

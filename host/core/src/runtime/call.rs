@@ -12,11 +12,12 @@ use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
 
 use super::Called;
+use super::bindings::besides::exports::turnbuckle::connector::{classifier, signer};
 use super::bindings::plugin::ConnectorPlugin;
 use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
 use super::error::CallError;
 use super::limits::Limits;
-use super::sandbox::{Network, Sandbox};
+use super::sandbox::{Power, Sandbox};
 use super::stock::Stock;
 
 /// How much one call may take.
@@ -28,12 +29,16 @@ pub(crate) struct Budget {
 
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
-/// The three questions of the contract.
-pub(super) struct Guest(ConnectorPlugin);
+/// The questions of the contract: three that every connector answers, and two that some do.
+pub(super) struct Guest {
+    pub(super) plugin: ConnectorPlugin,
+    pub(super) signer: Option<signer::Guest>,
+    pub(super) classifier: Option<classifier::Guest>,
+}
 
 impl Guest {
     pub(super) async fn describe(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<exported::Descriptor> {
-        self.0.turnbuckle_connector_connector().call_describe(store).await
+        self.plugin.turnbuckle_connector_connector().call_describe(store).await
     }
 
     pub(super) async fn authenticate(
@@ -41,7 +46,7 @@ impl Guest {
         store: &mut Store<Sandbox>,
         connection: exported::Connection,
     ) -> wasmtime::Result<Result<exported::Authentication, exported::Failure>> {
-        self.0.turnbuckle_connector_connector().call_authenticate(store, &connection).await
+        self.plugin.turnbuckle_connector_connector().call_authenticate(store, &connection).await
     }
 
     pub(super) async fn test(
@@ -49,39 +54,66 @@ impl Guest {
         store: &mut Store<Sandbox>,
         connection: exported::Connection,
     ) -> wasmtime::Result<Result<exported::Report, exported::Failure>> {
-        self.0.turnbuckle_connector_connector().call_test(store, &connection).await
+        self.plugin.turnbuckle_connector_connector().call_test(store, &connection).await
+    }
+
+    pub(super) async fn sign(
+        &self,
+        store: &mut Store<Sandbox>,
+        connection: exported::Connection,
+        request: signer::Request,
+    ) -> wasmtime::Result<Result<Vec<(String, String)>, exported::Failure>> {
+        match &self.signer {
+            Some(signer) => signer.call_sign(store, &connection, &request).await,
+            None => Err(wasmtime::Error::msg("it exports no `signer`")),
+        }
+    }
+
+    pub(super) async fn classify(
+        &self,
+        store: &mut Store<Sandbox>,
+        connection: exported::Connection,
+        response: classifier::Response,
+    ) -> wasmtime::Result<Option<exported::Failure>> {
+        match &self.classifier {
+            Some(classifier) => classifier.call_classify(store, &connection, &response).await,
+            None => Ok(None),
+        }
     }
 }
 
-pub(super) async fn call<T, F>(
-    stock: &Arc<Stock>,
-    budget: Budget,
-    network: Option<Network>,
-    run: F,
-) -> Result<Called<T>, CallError>
+pub(super) async fn call<T, F>(stock: &Arc<Stock>, budget: Budget, power: Power, run: F) -> Result<Called<T>, CallError>
 where
     F: for<'a> FnOnce(&'a Guest, &'a mut Store<Sandbox>) -> Answer<'a, T>,
 {
-    let _slot = stock.slots.acquire().await.expect("the slots are never closed");
-    let (mut store, plugin) = match stock.take() {
-        Some((store, plugin)) => (store, Some(plugin)),
+    let slots = match power {
+        // A call that sends waits for those that sign for it: were they to queue with it, all could wait for each other.
+        Power::Keys(_) => &stock.slots.within,
+        Power::None | Power::Network(_) => &stock.slots.calls,
+    };
+    let _slot = slots.acquire().await.expect("the slots are never closed");
+    let (mut store, guest) = match stock.take() {
+        Some((store, guest)) => (store, Some(guest)),
         None => (stock.store(), None),
     };
     let sandbox = store.data_mut();
     let clock = sandbox.meter.clock.clone();
     clock.reset();
     sandbox.meter.cpu_limit = budget.cpu;
-    sandbox.hooks.network = network;
+    match power {
+        Power::None => {}
+        Power::Network(network) => sandbox.hooks.network = Some(network),
+        Power::Keys(keys) => sandbox.keys = Some(keys),
+    }
     store.set_epoch_deadline(1);
     let log = store.data().log.clone();
     let answer = {
         let store = &mut store;
         async move {
-            let plugin = match plugin {
-                Some(plugin) => plugin,
+            let guest = match guest {
+                Some(guest) => guest,
                 None => stock.instantiate(store).await?,
             };
-            let guest = Guest(plugin);
             run(&guest, store).await
         }
     };

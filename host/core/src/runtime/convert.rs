@@ -1,8 +1,10 @@
 //! The border between the contract's records and the model's: each way once, exhaustively.
 
-use super::GuestConnection;
+use super::bindings::besides::exports::turnbuckle::connector::{classifier, signer};
 use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
 use super::bindings::plugin::turnbuckle::connector::types as wit;
+use super::{Answer, GuestConnection};
+use crate::egress::SignRequest;
 use crate::model::authentication as plan;
 use crate::model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
 use crate::model::verdict::{Account, Failure, FailureKind, Report};
@@ -99,17 +101,21 @@ fn derived(from: wit::Derived) -> plan::Derived {
                 wit::Algorithm::Es256 => plan::Algorithm::Es256,
             },
             key: jwt.key,
-            key_encoding: match jwt.key_encoding {
-                wit::Encoding::Text => plan::Encoding::Text,
-                wit::Encoding::Base64 => plan::Encoding::Base64,
-                wit::Encoding::Hex => plan::Encoding::Hex,
-            },
+            key_encoding: encoding(jwt.key_encoding),
             header: jwt.header,
             claims: jwt.claims,
             lifetime_seconds: jwt.lifetime_seconds,
         }),
     };
     plan::Derived { name: from.name, value }
+}
+
+pub(super) fn encoding(from: wit::Encoding) -> plan::Encoding {
+    match from {
+        wit::Encoding::Text => plan::Encoding::Text,
+        wit::Encoding::Base64 => plan::Encoding::Base64,
+        wit::Encoding::Hex => plan::Encoding::Hex,
+    }
 }
 
 fn requests(from: Vec<wit::Request>) -> Vec<plan::Request> {
@@ -189,6 +195,24 @@ fn placement(from: wit::Placement) -> plan::Placement {
         }
         wit::Placement::Signed => plan::Placement::Signed,
     }
+}
+
+pub(super) fn sign_request(from: SignRequest) -> signer::Request {
+    signer::Request {
+        method: from.method,
+        url: from.url,
+        headers: from.headers,
+        body_sha256: from.body_sha256.to_vec(),
+        timestamp: from.timestamp,
+    }
+}
+
+pub(super) fn answer(from: &Answer<'_>) -> classifier::Response {
+    // A header that is no text has nothing to say to a guest that reads text.
+    let headers = from.headers.iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let body = &from.body[..from.body.len().min(super::CLASSIFIED)];
+    classifier::Response { status: from.status.as_u16(), headers: headers.collect(), body: body.to_vec() }
 }
 
 pub(super) fn report(from: exported::Report) -> Report {

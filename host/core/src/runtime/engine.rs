@@ -14,11 +14,22 @@ use super::limits::Limits;
 /// How often a running guest is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Signatures that are made at the same time; each takes microseconds of one.
+const WITHIN: u32 = 64;
+
+/// How many calls may run at once.
+#[derive(Clone)]
+pub(super) struct Slots {
+    pub(super) calls: Arc<Semaphore>,
+    /// For calls that another call waits for.
+    pub(super) within: Arc<Semaphore>,
+}
+
 /// The engine, and how many calls may run on it at once.
 pub(super) struct Engines {
     pub(super) engine: Engine,
     pub(super) pooling: bool,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Slots,
     /// For instances that stand ready.
     pub(super) places: Arc<Semaphore>,
 }
@@ -36,9 +47,9 @@ impl Engines {
             }
         };
         tick(engine.weak());
-        let slots = Arc::new(Semaphore::new(limits.calls as usize));
-        let places = Arc::new(Semaphore::new(super::stock::READY_IN_ALL as usize));
-        Ok(Self { engine, pooling, slots, places })
+        let slots = |count: u32| Arc::new(Semaphore::new(count as usize));
+        let places = slots(super::stock::READY_IN_ALL);
+        Ok(Self { engine, pooling, slots: Slots { calls: slots(limits.calls), within: slots(WITHIN) }, places })
     }
 }
 
@@ -68,7 +79,7 @@ fn config(pool: Option<PoolingAllocationConfig>) -> wasmtime::Result<Config> {
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     // Besides the calls under way, instances stand ready for the next ones.
-    let instances = limits.calls + super::stock::READY_IN_ALL;
+    let instances = limits.calls + WITHIN + super::stock::READY_IN_ALL;
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 8)

@@ -70,7 +70,7 @@ fn code(error: &EgressError) -> Error {
         },
         EgressError::Response { .. } => Error::HttpProtocolError,
         EgressError::Budget { .. } | EgressError::RequestBody { .. } | EgressError::Attach { .. } => {
-            Error::InternalError(Some(error.to_string()))
+            Error::InternalError(Some(error.for_guest()))
         }
     }
 }

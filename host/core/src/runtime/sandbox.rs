@@ -8,12 +8,14 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::bindings::signing::turnbuckle::connector as contract;
+use super::bindings::besides::turnbuckle::connector::keys;
+use super::bindings::plugin::turnbuckle::connector::types;
 use super::clock::Clock;
+use super::convert;
 use super::http::Hooks;
 use super::limits::Limits;
 use super::log::Log;
-use crate::egress::{Call, Egress, Permit};
+use crate::egress::{Call, Egress, Hash, Key, Keys, Permit};
 
 /// Where the requests of one call go.
 #[derive(Debug, Clone)]
@@ -23,12 +25,25 @@ pub(super) struct Network {
     pub(super) call: Arc<Call>,
 }
 
+/// What one call may do besides computing.
+#[derive(Debug, Default)]
+pub(super) enum Power {
+    #[default]
+    None,
+    /// To send requests.
+    Network(Network),
+    /// To hash with the keys of the connection that a request is signed for.
+    Keys(Arc<Keys>),
+}
+
 /// What a store carries.
 pub(super) struct Sandbox {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
     pub(super) hooks: Hooks,
+    /// There only while a signature is made for one request.
+    pub(super) keys: Option<Arc<Keys>>,
     pub(super) meter: Meter,
     pub(super) log: Log,
 }
@@ -103,7 +118,7 @@ impl Sandbox {
             cpu_limit: limits.call_cpu,
             out_of_time: false,
         };
-        let sandbox = Self { wasi: wasi.build(), http, table, hooks: Hooks::default(), meter, log };
+        let sandbox = Self { wasi: wasi.build(), http, table, hooks: Hooks::default(), keys: None, meter, log };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.meter);
         store.set_hostcall_fuel(limits.hostcall_bytes);
@@ -133,48 +148,55 @@ impl WasiHttpView for Sandbox {
     }
 }
 
-/// Keys work only while a signature is made for one request, which no call here does: there is never one to open.
-impl contract::keys::Host for Sandbox {
-    async fn open(
-        &mut self,
-        _key: String,
-        _encoding: contract::types::Encoding,
-    ) -> wasmtime::Result<Option<Resource<contract::keys::Key>>> {
-        Ok(None)
+/// A key in a sandbox's table.
+#[derive(Debug)]
+#[expect(unreachable_pub, reason = "generated code publishes the types that stand for the contract's")]
+pub struct Held(Key);
+
+/// Without keys there is never one to open. A key is a row in the table; its bytes are nowhere in the guest.
+impl keys::Host for Sandbox {
+    async fn open(&mut self, key: String, encoding: types::Encoding) -> wasmtime::Result<Option<Resource<Held>>> {
+        let opened = self.keys.as_ref().and_then(|keys| keys.open(&key, convert::encoding(encoding)));
+        Ok(opened.map(|key| self.table.push(Held(key))).transpose()?)
     }
 }
 
-impl contract::keys::HostKey for Sandbox {
+impl keys::HostKey for Sandbox {
     async fn derive(
         &mut self,
-        _key: Resource<contract::keys::Key>,
-        _hash: contract::keys::Hash,
-        _message: Vec<u8>,
-    ) -> wasmtime::Result<Resource<contract::keys::Key>> {
-        Err(wasmtime::Error::msg("no key is open"))
+        key: Resource<Held>,
+        hash: keys::Hash,
+        message: Vec<u8>,
+    ) -> wasmtime::Result<Resource<Held>> {
+        let derived = self.table.get(&key)?.0.derive(algorithm(hash), &message);
+        Ok(self.table.push(Held(derived))?)
     }
 
-    async fn mac(
-        &mut self,
-        _key: Resource<contract::keys::Key>,
-        _hash: contract::keys::Hash,
-        _message: Vec<u8>,
-    ) -> wasmtime::Result<Vec<u8>> {
-        Err(wasmtime::Error::msg("no key is open"))
+    async fn mac(&mut self, key: Resource<Held>, hash: keys::Hash, message: Vec<u8>) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.table.get(&key)?.0.mac(algorithm(hash), &message))
     }
 
-    async fn drop(&mut self, _key: Resource<contract::keys::Key>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, key: Resource<Held>) -> wasmtime::Result<()> {
+        self.table.delete(key)?;
         Ok(())
     }
 }
 
-impl contract::types::Host for Sandbox {}
+fn algorithm(hash: keys::Hash) -> Hash {
+    match hash {
+        keys::Hash::Sha1 => Hash::Sha1,
+        keys::Hash::Sha256 => Hash::Sha256,
+        keys::Hash::Sha512 => Hash::Sha512,
+    }
+}
+
+impl types::Host for Sandbox {}
 
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    contract::types::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
-    contract::keys::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
+    types::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
+    keys::add_to_linker::<Sandbox, HasSelf<Sandbox>>(&mut linker, |sandbox| sandbox)?;
     Ok(linker)
 }

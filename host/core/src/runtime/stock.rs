@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Engine, Store};
 
-use super::bindings::plugin::{ConnectorPlugin, ConnectorPluginPre};
-use super::engine::Engines;
+use super::bindings::besides::exports::turnbuckle::connector::{classifier, signer};
+use super::bindings::plugin::ConnectorPluginIndices;
+use super::call::Guest;
+use super::engine::{Engines, Slots};
 use super::error::CallError;
 use super::limits::Limits;
 use super::sandbox::{self, Sandbox};
@@ -29,16 +31,19 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 /// An instance in its store, and the place that it takes among those that stand ready.
 struct Instance {
     store: Store<Sandbox>,
-    plugin: ConnectorPlugin,
+    guest: Guest,
     _place: OwnedSemaphorePermit,
 }
 
 /// One component, and its instances in waiting.
 pub(super) struct Stock {
     engine: Engine,
-    pre: ConnectorPluginPre<Sandbox>,
+    pre: InstancePre<Sandbox>,
+    plugin: ConnectorPluginIndices,
+    signer: Option<signer::GuestIndices>,
+    classifier: Option<classifier::GuestIndices>,
     pub(super) limits: Limits,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Slots,
     places: Arc<Semaphore>,
     ready: Mutex<Vec<Instance>>,
 }
@@ -46,24 +51,21 @@ pub(super) struct Stock {
 impl Stock {
     pub(super) fn new(engines: &Engines, component: &Component, limits: Limits) -> Result<Self, CallError> {
         let fits = || -> wasmtime::Result<_> {
-            let linker = sandbox::linker(&engines.engine)?;
-            ConnectorPluginPre::new(linker.instantiate_pre(component)?)
+            let pre = sandbox::linker(&engines.engine)?.instantiate_pre(component)?;
+            let plugin = ConnectorPluginIndices::new(&pre)?;
+            Ok((pre, plugin))
         };
-        let pre = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
-        Ok(Self {
-            engine: engines.engine.clone(),
-            pre,
-            limits,
-            slots: engines.slots.clone(),
-            places: engines.places.clone(),
-            ready: Mutex::default(),
-        })
+        let (pre, plugin) = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
+        // What is not exported, or not as the contract has it, is not there.
+        let (signer, classifier) = (signer::GuestIndices::new(&pre).ok(), classifier::GuestIndices::new(&pre).ok());
+        let (engine, slots, places) = (engines.engine.clone(), engines.slots.clone(), engines.places.clone());
+        Ok(Self { engine, pre, plugin, signer, classifier, limits, slots, places, ready: Mutex::default() })
     }
 
     /// One that stands ready.
-    pub(super) fn take(&self) -> Option<(Store<Sandbox>, ConnectorPlugin)> {
+    pub(super) fn take(&self) -> Option<(Store<Sandbox>, Guest)> {
         let taken = self.ready.lock().expect("no holder of this lock panics").pop()?;
-        Some((taken.store, taken.plugin))
+        Some((taken.store, taken.guest))
     }
 
     pub(super) fn store(&self) -> Store<Sandbox> {
@@ -71,8 +73,21 @@ impl Stock {
     }
 
     /// Makes an instance. The start of a guest is its code too, so it runs under the call's budget.
-    pub(super) async fn instantiate(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<ConnectorPlugin> {
-        self.pre.instantiate_async(store).await
+    pub(super) async fn instantiate(&self, store: &mut Store<Sandbox>) -> wasmtime::Result<Guest> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        Ok(Guest {
+            plugin: self.plugin.load(&mut *store, &instance)?,
+            signer: self.signer.as_ref().map(|signer| signer.load(&mut *store, &instance)).transpose()?,
+            classifier: self.classifier.as_ref().map(|export| export.load(&mut *store, &instance)).transpose()?,
+        })
+    }
+
+    pub(super) fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    pub(super) fn classifies(&self) -> bool {
+        self.classifier.is_some()
     }
 
     /// Puts one instance more in waiting, after a call and off its path.
@@ -90,10 +105,10 @@ impl Stock {
             // One that can't be made is made on the path of the next call, which then tells why.
             let making = clock.metered(stock.instantiate(&mut store));
             let made = tokio::time::timeout(READY_WITHIN, making).await;
-            if let (Ok(Ok(plugin)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
+            if let (Ok(Ok(guest)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
                 let mut ready = stock.ready.lock().expect("no holder of this lock panics");
                 if ready.len() < READY {
-                    ready.push(Instance { store, plugin, _place: place });
+                    ready.push(Instance { store, guest, _place: place });
                 }
             }
         });

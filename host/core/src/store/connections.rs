@@ -192,7 +192,7 @@ impl Writer<'_> {
         self.insert(Table::Connections, connection.id.as_bytes(), &record)
     }
 
-    /// Removes a connection, its places in the indexes and its history. Says whether it was there. That no flow uses it is the
+    /// Removes a connection, its places in the indexes, what was obtained for it, and its history. Says whether it was there. That no flow uses it is the
     /// caller's to check, in the same job.
     pub(crate) fn delete_connection(&mut self, id: ConnectionId) -> Result<bool, StoreError> {
         let Some(before) = self.connection(id)? else { return Ok(false) };
@@ -208,6 +208,8 @@ impl Writer<'_> {
         for line in lines {
             self.remove(Table::History, &line)?;
         }
+        self.remove_credential(id)?;
+        self.remove_pending_of(id)?;
         self.remove(Table::Connections, id.as_bytes())
     }
 

@@ -34,10 +34,16 @@ pub(super) enum Table {
     FlowsByConnection,
     /// Digest → component. Filled in a backup alone, and emptied when that is opened: otherwise components are files.
     Components,
+    /// Connection id → what a sign-in obtained.
+    Credentials,
+    /// Name → OAuth client.
+    IdentityProviders,
+    /// Hash of a state or a receipt → sign-in that waits.
+    Pending,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -51,6 +57,9 @@ impl Table {
         Self::Flows,
         Self::FlowsByConnection,
         Self::Components,
+        Self::Credentials,
+        Self::IdentityProviders,
+        Self::Pending,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -68,6 +77,9 @@ impl Table {
             Self::Flows => "flows",
             Self::FlowsByConnection => "flows-by-connection",
             Self::Components => "components",
+            Self::Credentials => "credentials",
+            Self::IdentityProviders => "identity-providers",
+            Self::Pending => "pending",
         }
     }
 

@@ -90,6 +90,7 @@ fn connection(number: u128, name: &str) -> Connection {
         settings: BTreeMap::from([("url".to_owned(), "https://api.example.com".to_owned())]),
         secrets: BTreeMap::from([("token".to_owned(), Sealed { key: "k1".to_owned(), data: "c2VhbGVk".to_owned() })]),
         authentication: Authentication::default(),
+        identity_provider: None,
         complete: true,
         enabled: true,
         verdict: None,

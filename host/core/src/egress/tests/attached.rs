@@ -1,9 +1,11 @@
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 
-use super::super::{EgressError, Permit, PermitError, Timeouts, Values};
+use super::super::attach::Part;
+use super::super::{EgressError, Permit, Timeouts, Values};
 use super::upstream::{SECRET, Upstream, bearer, body, call, get, open, parameter, permit, read, send, text};
 use crate::model::authentication::{Authentication, Basic, Placement};
+use crate::model::outside::Outside;
 use crate::model::secret::Secret;
 
 fn echo_nothing(_: &super::upstream::Seen) -> super::upstream::Answer {
@@ -51,12 +53,12 @@ fn the_vector_of_rfc_7617_comes_out() {
         ..Authentication::default()
     };
     let values = Values::new().secret("password", Secret::new("open sesame")).public("colon", "a:b");
-    let permit = Permit::resolve("one".into(), &[], &plan("Aladdin"), &values).unwrap();
+    let permit = Permit::resolve("one".into(), &[], &plan("Aladdin"), &values, &Outside::system()).unwrap();
     let (mut url, mut headers) = (url::Url::parse("https://x.test/").unwrap(), http::HeaderMap::new());
-    permit.attachments.head(&mut url, &mut headers).unwrap();
+    permit.attachments.head(&mut url, &mut headers, "", Part::All).unwrap();
     assert_eq!(headers[header::AUTHORIZATION], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert!(headers[header::AUTHORIZATION].is_sensitive());
-    let error = Permit::resolve("one".into(), &[], &plan("{colon}"), &values).unwrap_err();
+    let error = Permit::resolve("one".into(), &[], &plan("{colon}"), &values, &Outside::system()).unwrap_err();
     assert_eq!(error.field(), Some("colon"));
 }
 
@@ -214,23 +216,16 @@ async fn connections_never_share_a_socket() {
     let egress = open(&[&origin]);
     let plan = Authentication::default();
     let permit = |key: &str| {
-        std::sync::Arc::new(Permit::resolve(key.into(), std::slice::from_ref(&origin), &plan, &Values::new()).unwrap())
+        std::sync::Arc::new(
+            Permit::resolve(key.into(), std::slice::from_ref(&origin), &plan, &Values::new(), &Outside::system())
+                .unwrap(),
+        )
     };
     let (one, two) = (permit("one"), permit("two"));
     for permit in [&one, &two, &one, &two, &permit("one")] {
         read(send(&egress, permit, get(&origin)).await.unwrap()).await.unwrap();
     }
     assert_eq!(upstream.connections(), 2);
-}
-
-#[test]
-fn what_comes_later_says_so() {
-    let resolve = |plan: Authentication| Permit::resolve("one".into(), &[], &plan, &Values::new()).unwrap_err();
-    let placed = |placement| resolve(Authentication { placements: vec![placement], ..Authentication::default() });
-    assert_eq!(placed(Placement::Signed).to_string(), "a connector's own signature is not supported yet");
-    let mut plan = Authentication::default();
-    plan.grant.lifetime_seconds = Some(60);
-    assert!(matches!(resolve(plan), PermitError::NotSupportedYet { .. }));
 }
 
 #[test]
@@ -241,7 +236,7 @@ fn a_value_that_would_break_a_header_names_its_field() {
     };
     for bad in ["a\r\nx: y", "a\nb", "a\0b"] {
         let values = Values::new().secret("token", Secret::new(bad));
-        let error = Permit::resolve("one".into(), &[], &plan, &values).unwrap_err();
+        let error = Permit::resolve("one".into(), &[], &plan, &values, &Outside::system()).unwrap_err();
         assert_eq!(error.field(), Some("token"));
         assert!(!error.to_string().contains(bad));
     }

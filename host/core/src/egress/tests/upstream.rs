@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::super::{Body, Call, Config, Egress, EgressError, Limits, Permit, Timeouts, Values};
 use crate::model::authentication::{Authentication, Parameter, Placement};
+use crate::model::outside::Outside;
 use crate::model::secret::Secret;
 
 pub(super) const SECRET: &str = "sk_test/51+Hx=&é";
@@ -127,7 +128,7 @@ pub(super) fn parameter(name: &str, value: &str) -> Parameter {
 pub(super) fn permit(origin: &str, placements: Vec<Placement>) -> Arc<Permit> {
     let plan = Authentication { placements, ..Authentication::default() };
     let values = Values::new().secret("token", Secret::new(SECRET)).public("user", "ada");
-    Arc::new(Permit::resolve("one".into(), &[origin.to_owned()], &plan, &values).unwrap())
+    Arc::new(Permit::resolve("one".into(), &[origin.to_owned()], &plan, &values, &Outside::system()).unwrap())
 }
 
 pub(super) fn bearer(origin: &str) -> Arc<Permit> {

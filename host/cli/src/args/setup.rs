@@ -1,0 +1,51 @@
+//! `turnbuckle setup …`
+
+use clap::{Args, Subcommand};
+
+use crate::secret::SecretArgument;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// OAuth clients of yours at services, each for one protocol of one connector
+    #[command(subcommand)]
+    IdentityProvider(IdentityProvider),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityProvider {
+    /// Register an OAuth client, or what changed of it
+    Put(Put),
+    /// All of them
+    List,
+    /// One of them, with the redirect URI that its service must know
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove one that no connection uses
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put {
+    /// Its name, kebab-case; the last part of its redirect URI
+    pub(crate) name: String,
+    /// What people read
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// The one connector that may use it
+    #[arg(long)]
+    pub(crate) connector: String,
+    /// The protocol that it serves
+    #[arg(long)]
+    pub(crate) protocol: String,
+    /// The client's id at the service
+    #[arg(long)]
+    pub(crate) client_id: String,
+    /// Its secret: client-secret=@FILE, client-secret=env:VARIABLE or client-secret=- for standard input
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub(crate) secret: Vec<SecretArgument>,
+}

@@ -1,0 +1,220 @@
+//! OAuth clients that the operator registered, each for one protocol of one connector and for no other.
+
+use std::collections::BTreeMap;
+
+use super::Credentials;
+use super::seal::Shelf;
+use crate::model::actor::Actor;
+use crate::model::connection::{Connection, Visibility};
+use crate::model::credential::{CLIENT_ID, CLIENT_SECRET, IdentityProvider};
+use crate::model::descriptor::{Protocol, SignIn};
+use crate::model::error::{Error, FieldProblem, User};
+use crate::model::id::{ConnectorName, kebab};
+use crate::model::secret::Secret;
+use crate::model::view::{IdentityProviderView, PutIdentityProvider};
+
+/// The fields that an identity provider fills in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client {
+    pub(crate) id: Option<String>,
+    pub(crate) secret: Option<Secret>,
+}
+
+impl Credentials {
+    /// Adds one, or changes it. A blank secret keeps the stored one.
+    pub(crate) async fn put_provider(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutIdentityProvider,
+    ) -> Result<IdentityProviderView, Error> {
+        let mut problems = Vec::new();
+        if let Err(problem) = kebab(name) {
+            problems.push(FieldProblem::new("name", problem));
+        }
+        let connector = put.connector.parse::<ConnectorName>();
+        match &connector {
+            Ok(connector) => self.judge_protocol(connector, &put.protocol, &mut problems)?,
+            Err(error) => problems.push(FieldProblem::new("connector", error.to_string())),
+        }
+        let label = put.label.clone().unwrap_or_else(|| name.to_owned());
+        for (field, text, most) in [("label", &label, 80), ("client-id", &put.client_id, 1_000)] {
+            let length = text.trim().chars().count();
+            if length == 0 || length > most || text.chars().any(char::is_control) {
+                problems.push(FieldProblem::new(field, format!("must be one line of 1 to {most} characters")));
+            }
+        }
+        let (true, Ok(connector)) = (problems.is_empty(), connector) else { return Err(Error::Invalid { problems }) };
+        let (credentials, name, owner, now) =
+            (self.clone(), name.to_owned(), actor.name().to_owned(), self.outside.now());
+        let given = put.client_secret.filter(|secret| !secret.is_empty());
+        let kept = self
+            .store
+            .write(move |writer| {
+                let old = writer.identity_provider(&name)?;
+                if let Some(old) = &old
+                    && (old.connector != connector || old.protocol != put.protocol)
+                {
+                    return Err(Error::field(
+                        "connector",
+                        format!("`{name}` serves `{}` by `{}`; a client is never shared", old.connector, old.protocol),
+                    ));
+                }
+                let client_secret = match given {
+                    Some(secret) => {
+                        let secrets = BTreeMap::from([(CLIENT_SECRET.to_owned(), secret)]);
+                        credentials.seal_on(Shelf::IdentityProviders, &name, &secrets).remove(CLIENT_SECRET)
+                    }
+                    None => old.and_then(|old| old.client_secret),
+                };
+                let provider = IdentityProvider {
+                    name,
+                    label,
+                    connector,
+                    protocol: put.protocol,
+                    client_id: put.client_id.trim().to_owned(),
+                    client_secret,
+                    owner,
+                    updated_at: now,
+                };
+                writer.put_identity_provider(&provider)?;
+                Ok(provider)
+            })
+            .await?;
+        // What was opened with the old secret is of no use any more.
+        self.kept.lock().expect("no holder of this lock panics").clear();
+        Ok(view(kept))
+    }
+
+    fn judge_protocol(
+        &self,
+        connector: &ConnectorName,
+        protocol: &str,
+        problems: &mut Vec<FieldProblem>,
+    ) -> Result<(), Error> {
+        let versions = self.store.read(|reader| reader.connector_versions(connector))?;
+        let Some(newest) = versions.first() else {
+            problems.push(FieldProblem::new("connector", format!("no connector named `{connector}` is installed")));
+            return Ok(());
+        };
+        let takes_client = |protocol: &&Protocol| {
+            protocol.sign_in != SignIn::None && protocol.fields.iter().any(|f| f.name == CLIENT_ID)
+        };
+        let offered: Vec<_> = newest.descriptor.protocols.iter().filter(takes_client).collect();
+        if !offered.iter().any(|offered| offered.name == protocol) {
+            let names: Vec<_> = offered.iter().map(|protocol| protocol.name.as_str()).collect();
+            let words = match names.as_slice() {
+                [] => format!("`{connector}` has no protocol with an OAuth client"),
+                names => {
+                    format!("`{connector}` has no such protocol with an OAuth client; it has {}", names.join(", "))
+                }
+            };
+            problems.push(FieldProblem::new("protocol", words));
+        }
+        Ok(())
+    }
+
+    /// All of them, by name.
+    pub(crate) fn providers(&self) -> Result<Vec<IdentityProviderView>, Error> {
+        Ok(self.store.read(|reader| reader.identity_providers())?.into_iter().map(view).collect())
+    }
+
+    /// One of them.
+    pub(crate) fn provider(&self, name: &str) -> Result<IdentityProviderView, Error> {
+        let found = self.store.read(|reader| reader.identity_provider(name))?;
+        found.map(view).ok_or_else(|| Error::not_found("identity provider", name))
+    }
+
+    /// Removes one that no connection uses.
+    pub(crate) async fn remove_provider(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let (name, who) = (name.to_owned(), actor.name().to_owned());
+        self.store
+            .write(move |writer| {
+                let provider =
+                    writer.identity_provider(&name)?.ok_or_else(|| Error::not_found("identity provider", &name))?;
+                let mut users = Vec::new();
+                for id in writer.connections_by_provider(&provider.connector, &name, 20)? {
+                    let Some(connection) = writer.connection(id)? else { continue };
+                    let hidden = connection.visibility == Visibility::Private && connection.owner != who;
+                    let shown = if hidden { id.to_string() } else { connection.name };
+                    users.push(User { kind: "connection".into(), id: id.to_string(), name: shown });
+                }
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "identity provider", name, users });
+                }
+                writer.remove_identity_provider(&name)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The one that a new connection takes its client from: the one that is named, else the only one there is, unless the
+    /// connection brings a client of its own.
+    pub(crate) fn provider_for(
+        &self,
+        connector: &ConnectorName,
+        protocol: &Protocol,
+        named: Option<&str>,
+        own_client: bool,
+    ) -> Result<Option<String>, FieldProblem> {
+        let problem = |words: String| FieldProblem::new("identity-provider", words);
+        let unreadable = |error: crate::store::StoreError| problem(error.to_string());
+        if let Some(name) = named.filter(|name| !name.is_empty()) {
+            let found = self.store.read(|reader| reader.identity_provider(name)).map_err(unreadable)?;
+            let Some(found) = found else { return Err(problem(format!("there is no identity provider `{name}`"))) };
+            if found.connector != *connector || found.protocol != protocol.name {
+                return Err(problem(format!("`{name}` serves `{}` by `{}` only", found.connector, found.protocol)));
+            }
+            return Ok(Some(found.name));
+        }
+        if own_client || !protocol.fields.iter().any(|field| field.name == CLIENT_ID) {
+            return Ok(None);
+        }
+        let all = self.store.read(|reader| reader.identity_providers()).map_err(unreadable)?;
+        let mut fitting = all.into_iter().filter(|p| p.connector == *connector && p.protocol == protocol.name);
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(Some(only.name)),
+            (Some(first), Some(second)) => {
+                Err(problem(format!("there are several: choose one, `{}` or `{}`", first.name, second.name)))
+            }
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Id and secret of the client that a connection uses, where an identity provider supplies them.
+    pub(super) fn client(&self, connection: &Connection) -> Result<Client, Error> {
+        let Some(name) = &connection.identity_provider else { return Ok(Client::default()) };
+        let found = self.store.read(|reader| reader.identity_provider(name))?;
+        let provider = found.ok_or_else(|| Error::not_found("identity provider", name))?;
+        // A client is never shared between connectors, however its record came to be named.
+        if provider.connector != connection.connector.name || provider.protocol != connection.protocol {
+            return Err(Error::Refused {
+                rule: "identity-provider",
+                message: format!("the identity provider `{name}` serves another connector or protocol"),
+                hint: Some("edit the connection and choose another one".into()),
+            });
+        }
+        let secret = match &provider.client_secret {
+            Some(sealed) => {
+                let sealed = BTreeMap::from([(CLIENT_SECRET.to_owned(), sealed.clone())]);
+                self.unseal_from(Shelf::IdentityProviders, name, &sealed)?.remove(CLIENT_SECRET)
+            }
+            None => None,
+        };
+        Ok(Client { id: Some(provider.client_id), secret })
+    }
+}
+
+fn view(provider: IdentityProvider) -> IdentityProviderView {
+    IdentityProviderView {
+        callback: format!("/oauth/callback/{}", provider.name),
+        name: provider.name,
+        label: provider.label,
+        connector: provider.connector,
+        protocol: provider.protocol,
+        client_id: provider.client_id,
+        has_secret: provider.client_secret.is_some(),
+        owner: provider.owner,
+        updated_at: provider.updated_at,
+    }
+}

@@ -1,0 +1,356 @@
+//! Signing in by a browser (RFC 6749 section 4.1): begun by somebody, finished by the same somebody, or not at all.
+//!
+//! A `state` and a code verifier stop a stranger who throws a code at the callback. They do not stop one who lets a victim
+//! finish what he began himself, nor a service that passes another service's code on. So four things more are checked, each
+//! before a token request could leave: the redirect URI belongs to one client of one connector, and the sign-in must have been
+//! begun for it; what the service says of itself (`iss`, RFC 9207) must agree with where the person was sent; the browser that
+//! comes back must be the one that began, known by a cookie or by being on the machine of the command that began; and who
+//! finishes must be who began. A state serves once, whatever comes of it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
+use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use url::Url;
+
+use super::grant::Obtained;
+use super::seal::Shelf;
+use super::{Credentials, Pinned, Unusable, answer};
+use crate::egress;
+use crate::model::actor::Actor;
+use crate::model::authentication::Source;
+use crate::model::connection::Connection;
+use crate::model::credential::{Binding, CODE, Pending, Purpose};
+use crate::model::error::Error;
+use crate::model::secret::Secret;
+use crate::model::verdict::Failure;
+
+/// RFC 9700 asks for a short life; a person has to find a password and a phone in it.
+const LASTS: SignedDuration = SignedDuration::from_mins(10);
+const CODE_VERIFIER: &str = "code-verifier";
+const REDIRECT_URI: &str = "redirect-uri";
+const STATE: &str = "state";
+
+/// Where the browser ends up, which says how it is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// It holds a cookie.
+    Cookie,
+    /// It is sent to this port of its own machine.
+    Loopback(u16),
+}
+
+/// What a sign-in begins with.
+#[derive(Debug)]
+pub(crate) struct Begin<'a> {
+    /// Where this host is reached, such as `https://turnbuckle.example.com`.
+    pub(crate) base: &'a Url,
+    pub(crate) back: Return,
+    pub(crate) purpose: Purpose,
+}
+
+/// A sign-in that waits for a person.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) url: Url,
+    /// What has to be registered at the service.
+    pub(crate) redirect_uri: String,
+    pub(crate) expires_at: jiff::Timestamp,
+    /// What the browser's cookie holds, where it is known by one.
+    pub(crate) cookie: Option<Secret>,
+}
+
+/// What became of a callback.
+#[derive(Debug)]
+pub(crate) enum Callback {
+    /// It came from where the sign-in began: the code may be exchanged.
+    Finish(Box<Finish>),
+    /// The browser goes on to the command that began.
+    GoOn(Url),
+}
+
+/// A sign-in whose code may be exchanged.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    pub(crate) pending: Pending,
+    shelved: String,
+}
+
+impl Credentials {
+    /// Makes what `prepare` asks for, and the URL that a person is sent to.
+    pub(crate) async fn begin(&self, actor: &Actor, pinned: Pinned<'_>, begin: Begin<'_>) -> Result<Begun, Unusable> {
+        let connection = pinned.connection;
+        let protocol = pinned.installed.descriptor.protocol(&connection.protocol);
+        let protocol = protocol.ok_or_else(|| Error::not_found("protocol", &connection.protocol))?;
+        let plan = self.plan(pinned.installed, protocol, &connection.settings).await?;
+        let Some(authorization) = &plan.grant.authorization else {
+            return Err(no_browser(&connection.protocol).into());
+        };
+        let provider = provider_of(connection);
+        let mut redirect_uri = begin.base.clone();
+        redirect_uri.set_path(&format!("/oauth/callback/{provider}"));
+        redirect_uri.set_query(None);
+        redirect_uri.set_fragment(None);
+        let (state, verifier) = (self.random_text(), PkceCodeVerifier::new(self.random_text()));
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+
+        let secrets = self.unseal(connection.id, &connection.secrets)?;
+        let mut base = self.field_values(pinned, &secrets)?;
+        base = base.public(REDIRECT_URI, redirect_uri.as_str()).public(STATE, &state);
+        let mut own = vec![
+            ("response_type", "code".to_owned()),
+            ("redirect_uri", redirect_uri.to_string()),
+            ("state", state.clone()),
+        ];
+        let mut kept = BTreeMap::new();
+        if authorization.pkce {
+            own.push(("code_challenge", challenge.as_str().to_owned()));
+            own.push(("code_challenge_method", challenge.method().as_str().to_owned()));
+            base = base.secret(CODE_VERIFIER, Secret::new(verifier.secret()));
+            kept.insert(CODE_VERIFIER.to_owned(), Secret::new(verifier.secret()));
+        }
+        let prepared = self.run(pinned, &plan, &plan.grant.prepare, &base, Obtained::default()).await?;
+        let values = prepared.added_to(base);
+        let url = egress::authorization_url(authorization, &own, &values)?;
+        kept.extend(prepared.secrets);
+
+        let (binding, cookie) = match begin.back {
+            Return::Loopback(port) => (Binding::Loopback(port), None),
+            Return::Cookie => {
+                let cookie = self.random_text();
+                (Binding::Cookie(hash(&cookie)), Some(Secret::new(cookie)))
+            }
+        };
+        let now = self.outside.now();
+        let expires_at =
+            now.checked_add(LASTS).map_err(|error| Error::internal("reading the clock")(Box::new(error)))?;
+        let shelved = hash(&state);
+        let pending = Pending {
+            connection: connection.id,
+            version: connection.version,
+            purpose: begin.purpose,
+            provider,
+            redirect_uri: redirect_uri.to_string(),
+            sent_to: url.origin().ascii_serialization(),
+            actor: actor.name().to_owned(),
+            binding,
+            expires_at,
+            secrets: BTreeMap::new(),
+            visible: prepared.visible,
+            plan,
+        };
+        self.shelve(shelved, pending, kept).await?;
+        Ok(Begun { url, redirect_uri: redirect_uri.into(), expires_at, cookie })
+    }
+
+    /// Judges a callback. Whatever it says, its state is used up.
+    pub(crate) async fn callback(
+        &self,
+        provider: &str,
+        parameters: &[(String, String)],
+        cookie: Option<&str>,
+    ) -> Result<Callback, Unusable> {
+        let parameter = |name: &str| {
+            let mut found = parameters.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+            // RFC 6749 section 3.1: none may stand there twice.
+            found.next().filter(|_| found.next().is_none())
+        };
+        let state = parameter("state").ok_or_else(|| refused("it has no state"))?;
+        let shelved = hash(state);
+        let now = self.outside.now();
+        let taken = self
+            .store
+            .write({
+                let shelved = shelved.clone();
+                move |writer| writer.take_pending(&shelved, now).map_err(Error::from)
+            })
+            .await?;
+        let Some(pending) = taken else {
+            return Err(refused("its state is not known, was used before, or has expired"));
+        };
+        if pending.expires_at < now {
+            return Err(refused("it came too late; begin again"));
+        }
+        if pending.provider != provider {
+            return Err(refused("it came to the callback of another client"));
+        }
+        // A receipt is no state, and a cookie proves only what was begun with one.
+        match &pending.binding {
+            Binding::Cookie(expected) => {
+                let same = cookie.is_some_and(|cookie| bool::from(hash(cookie).as_bytes().ct_eq(expected.as_bytes())));
+                if !same {
+                    return Err(refused("it came from another browser than the one that began"));
+                }
+            }
+            Binding::Loopback(_) => {}
+            Binding::Receipt(_) => return Err(refused("its state was used before")),
+        }
+        if let Some(issuer) = parameter("iss")
+            && !is_issuer(issuer, &pending.sent_to)
+        {
+            return Err(refused("it comes from another service than the one that the person was sent to"));
+        }
+        if let Some(code) = parameter("error") {
+            let failure = answer::of_callback(code, parameter("error_description"));
+            return match pending.binding {
+                Binding::Loopback(port) => Ok(Callback::GoOn(loopback(port, "error", &failure.message)?)),
+                Binding::Cookie(_) | Binding::Receipt(_) => Err(Unusable::Failed(failure)),
+            };
+        }
+        let mut secrets = self.unseal_from(Shelf::Pending, &shelved, &pending.secrets).map_err(Error::from)?;
+        let mut pending = pending;
+        if let Some(code) = parameter("code") {
+            secrets.insert(CODE.to_owned(), Secret::new(code));
+        }
+        let captures = pending.plan.grant.authorization.iter().flat_map(|authorization| &authorization.captures);
+        for capture in captures {
+            let Source::Callback(name) = &capture.source else { continue };
+            let Some(value) = parameter(name).filter(|value| value.len() <= 16 << 10) else { continue };
+            if capture.visible {
+                pending.visible.insert(capture.name.clone(), value.to_owned());
+            } else {
+                secrets.insert(capture.name.clone(), Secret::new(value));
+            }
+        }
+        if let Binding::Loopback(port) = pending.binding {
+            let receipt = self.random_text();
+            let shelved = hash(&receipt);
+            pending.binding = Binding::Receipt(shelved.clone());
+            self.shelve(shelved, pending, secrets).await?;
+            return Ok(Callback::GoOn(loopback(port, "receipt", &receipt)?));
+        }
+        // Sealed again for the place where it stood, so that there is one way on from here.
+        pending.secrets = self.seal_on(Shelf::Pending, &shelved, &secrets);
+        Ok(Callback::Finish(Box::new(Finish { pending, shelved })))
+    }
+
+    /// Takes a receipt for whoever began, and nobody else.
+    pub(crate) async fn receipt(&self, actor: &Actor, receipt: &str) -> Result<Finish, Error> {
+        let shelved = hash(receipt);
+        let now = self.outside.now();
+        let taken = self
+            .store
+            .write({
+                let shelved = shelved.clone();
+                move |writer| writer.take_pending(&shelved, now).map_err(Error::from)
+            })
+            .await?;
+        let good = taken.filter(|pending| {
+            pending.expires_at >= now
+                && pending.actor == actor.name()
+                && matches!(&pending.binding, Binding::Receipt(expected) if *expected == shelved)
+        });
+        match good {
+            Some(pending) => Ok(Finish { pending, shelved }),
+            None => Err(Error::Refused {
+                rule: "receipt",
+                message: "the receipt is not known, was used before, or has expired".into(),
+                hint: Some("authorize the connection again".into()),
+            }),
+        }
+    }
+
+    /// Exchanges the code. Nothing is stored yet.
+    pub(crate) async fn exchange(&self, pinned: Pinned<'_>, finish: &Finish) -> Result<Obtained, Unusable> {
+        let Finish { pending, shelved } = finish;
+        let connection = pinned.connection;
+        if connection.version != pending.version {
+            return Err(refused("the connection was changed meanwhile; begin again"));
+        }
+        let secrets = self.unseal(connection.id, &connection.secrets)?;
+        let mut base = self.field_values(pinned, &secrets)?.public(REDIRECT_URI, &pending.redirect_uri);
+        for (name, secret) in self.unseal_from(Shelf::Pending, shelved, &pending.secrets).map_err(Error::from)? {
+            base = base.secret(name, secret);
+        }
+        for (name, value) in &pending.visible {
+            base = base.public(name, value);
+        }
+        let plan = &pending.plan;
+        let obtained = self.run(pinned, plan, &plan.grant.token, &base, Obtained::default()).await;
+        let mut obtained = obtained.map_err(|broke| match Unusable::from(broke) {
+            // Of a code this says that it was not taken, not that anything was revoked.
+            Unusable::Failed(failure) if answer::is_invalid_grant(&failure) => {
+                Unusable::Failed(Failure { kind: crate::model::verdict::FailureKind::Unauthorized, ..failure })
+            }
+            other => other,
+        })?;
+        // What the sign-in learned before the code is part of what was obtained: a client that was registered, say.
+        let prepared = plan.grant.prepare.iter().flat_map(|request| &request.captures);
+        let called_back = plan.grant.authorization.iter().flat_map(|authorization| &authorization.captures);
+        let names: Vec<_> = prepared.chain(called_back).map(|capture| &capture.name).collect();
+        for (name, secret) in self.unseal_from(Shelf::Pending, shelved, &pending.secrets).map_err(Error::from)? {
+            if names.contains(&&name) {
+                obtained.secrets.entry(name).or_insert(secret);
+            }
+        }
+        for (name, value) in &pending.visible {
+            obtained.visible.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        self.complete(plan, obtained)
+    }
+
+    /// Keeps a sign-in under a hash, its secrets sealed on the writer's thread.
+    async fn shelve(
+        &self,
+        shelved: String,
+        mut pending: Pending,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Result<(), Error> {
+        let (credentials, now) = (self.clone(), self.outside.now());
+        self.store
+            .write(move |writer| {
+                writer.clear_pending(now)?;
+                pending.secrets = credentials.seal_on(Shelf::Pending, &shelved, &secrets);
+                writer.put_pending(&shelved, &pending)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// 256 random bits as text: RFC 7636 section 4.1 takes it for a verifier too.
+    fn random_text(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.outside.random::<32>())
+    }
+}
+
+/// The last part of a connection's redirect URI. A client of its own has one that no identity provider can be named like.
+fn provider_of(connection: &Connection) -> String {
+    match &connection.identity_provider {
+        Some(name) => name.clone(),
+        None => format!("{}.{}", connection.connector.name, connection.protocol),
+    }
+}
+
+/// RFC 9207 compares issuers; a plan knows the authorization endpoint, which an issuer shares its origin with.
+fn is_issuer(issuer: &str, sent_to: &str) -> bool {
+    Url::parse(issuer).is_ok_and(|issuer| issuer.origin().ascii_serialization() == sent_to)
+}
+
+fn loopback(port: u16, name: &str, value: &str) -> Result<Url, Error> {
+    let base = format!("http://127.0.0.1:{port}/");
+    Url::parse_with_params(&base, [(name, value)]).map_err(|error| Error::internal("writing a URL")(Box::new(error)))
+}
+
+fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+fn refused(why: &str) -> Unusable {
+    Unusable::Error(Error::Refused {
+        rule: "callback",
+        message: format!("the sign-in is refused: {why}"),
+        hint: Some("nothing was sent and nothing was stored; authorize the connection again".into()),
+    })
+}
+
+fn no_browser(protocol: &str) -> Error {
+    Error::Refused {
+        rule: "no-browser",
+        message: format!("the protocol `{protocol}` signs in without a browser"),
+        hint: Some("reconnect the connection with new secrets instead".into()),
+    }
+}
