@@ -4,6 +4,7 @@
 mod access;
 mod attacks;
 mod author;
+mod aws;
 mod bundled;
 mod cli;
 mod connections;
@@ -14,6 +15,10 @@ mod flows;
 mod guests;
 mod input;
 mod netns;
+mod oauth;
+mod oauth_attacks;
+mod oauth_kills;
+mod oauth_renewal;
 mod offers;
 mod peers;
 mod readme;

@@ -11,7 +11,7 @@ use turnbuckle_tests::leaks;
 use turnbuckle_tests::peer::{Peer, program};
 use turnbuckle_tests::world::World;
 
-use crate::scene::{BINARY, install, left_out, world};
+use crate::scene::{BINARY, install, left_out, peers, world};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const PASSWORD: &str = "correct-horse-battery-staple-81";
@@ -72,9 +72,7 @@ fn a_container_registry_behind_a_password_is_connected_tested_and_listed() {
 
 /// Where `npm install --prefix` put the mock and the description.
 fn mock() -> Option<(PathBuf, PathBuf, PathBuf)> {
-    #[expect(clippy::disallowed_methods, reason = "peers are kept in the home of whoever runs the tests")]
-    let home = PathBuf::from(std::env::var_os("HOME")?);
-    let modules = home.join(".cache/turnbuckle-peers/node_modules");
+    let modules = peers().join("node_modules");
     let prism = modules.join("@stoplight/prism-cli/dist/index.js");
     let description = modules.join("@octokit/openapi/generated/api.github.com.json");
     (prism.is_file() && description.is_file()).then_some((program("node")?, prism, description))

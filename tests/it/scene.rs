@@ -1,7 +1,7 @@
 //! What most tests begin with: a world, a service in it, and a connection between them.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -127,6 +127,12 @@ pub(crate) fn developers(command: &mut Command) -> &mut Command {
     };
     command.envs(std::env::vars().filter(|(name, _)| compilers(name)));
     command.env("CARGO_TARGET_DIR", target_of(Path::new(BINARY)))
+}
+
+/// Where programs stand that play services for these tests.
+#[expect(clippy::disallowed_methods, reason = "peers are kept in the home of whoever runs the tests")]
+pub(crate) fn peers() -> PathBuf {
+    PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/turnbuckle-peers")
 }
 
 /// Says that a test was left out because the machine lacks something, where that is allowed: CI must have everything.

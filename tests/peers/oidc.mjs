@@ -173,6 +173,11 @@ const routes = {
     }
     ctx.body = {};
   },
+  // Answers as soon as so many tokens were asked to be revoked.
+  'GET /control/revoked': async (ctx) => {
+    while ((asked.revocation ?? 0) < Number(ctx.query.requests)) await new Promise(setImmediate);
+    ctx.body = {};
+  },
   // Answers so many microseconds after so many token requests had arrived.
   'GET /control/moment': async (ctx) => {
     const requests = Number(ctx.query.requests);
@@ -186,6 +191,11 @@ const routes = {
 provider.use(async (ctx, next) => {
   const route = routes[`${ctx.method} ${ctx.path}`];
   if (route) return route(ctx);
+  if (ctx.path === '/token/revocation') {
+    await next();
+    count(asked, 'revocation');
+    return undefined;
+  }
   if (ctx.path !== '/token') return next();
   if (down) {
     count(asked, 'down');

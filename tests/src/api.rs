@@ -45,6 +45,17 @@ impl Api {
 
     /// Calls a path of the server as it is.
     pub fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        self.runtime.block_on(asked(self.request(method, path, headers, body))).expect("the server answers")
+    }
+
+    /// Asks for all these paths below `/api/v1` at the same time. None for each that was not answered to its end.
+    pub fn together<S: AsRef<str>>(&self, paths: &[S]) -> Vec<Option<Answer>> {
+        let request = |path: &S| self.request(Method::GET, &format!("/api/v1{}", path.as_ref()), &[], Bytes::new());
+        let all = paths.iter().map(|path| asked(request(path)));
+        self.runtime.block_on(futures_util::future::join_all(all))
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -52,14 +63,16 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body)).expect("a request");
-        self.runtime.block_on(async {
-            let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-            let (head, body) = client.request(request).await.expect("the server answers").into_parts();
-            let body = body.collect().await.expect("the whole answer arrives").to_bytes();
-            Answer { status: head.status, headers: head.headers, body }
-        })
+        request.body(Full::new(body)).expect("a request")
     }
+}
+
+/// The whole answer, on a socket of its own.
+async fn asked(request: Request<Full<Bytes>>) -> Option<Answer> {
+    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+    let (head, body) = client.request(request).await.ok()?.into_parts();
+    let body = body.collect().await.ok()?.to_bytes();
+    Some(Answer { status: head.status, headers: head.headers, body })
 }
 
 /// An answer, read whole.

@@ -120,6 +120,18 @@ impl Oidc {
         panic!("the provider does not let go of the browser: {url}");
     }
 
+    /// Plays a person who changes his mind at the first page; gives the URL that the browser is then sent to.
+    pub fn abort(&self, browser: &mut Browser, authorize: &str) -> String {
+        let home = parameter(authorize, "redirect_uri");
+        let mut url = location(authorize, &browser.get(authorize));
+        url = format!("{url}/abort");
+        while url.starts_with(&self.origin) {
+            url = location(&url, &browser.get(&url));
+        }
+        assert!(url.starts_with(&home), "sent to {url} instead of {home}");
+        url
+    }
+
     fn fill_in(&self, browser: &mut Browser, url: &str, page: &Answer, who: &str) -> String {
         let text = page.text();
         let action = text.split("action=\"").nth(1).and_then(|rest| rest.split('"').next());
@@ -191,6 +203,12 @@ impl Oidc {
     /// Waits until the last access token has run out.
     pub fn wait_for_expiry(&self) {
         self.control.raw(Method::GET, "/control/expired", &[], Bytes::new()).ended(200);
+    }
+
+    /// Waits until so many tokens were asked to be revoked since it began.
+    pub fn wait_for_revocations(&self, requests: u64) {
+        let path = format!("/control/revoked?requests={requests}");
+        self.control.raw(Method::GET, &path, &[], Bytes::new()).ended(200);
     }
 
     /// Waits until so many token requests have arrived since it began, and so many microseconds more.

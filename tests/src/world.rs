@@ -173,6 +173,58 @@ impl Ran {
     }
 }
 
+/// A command that waits for something while a test reads what it says.
+#[derive(Debug)]
+pub struct Waiting {
+    child: Child,
+    said: mpsc::Receiver<String>,
+    readers: Vec<thread::JoinHandle<()>>,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+}
+
+impl Waiting {
+    /// Starts a command.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let (out, err) = (Arc::default(), Arc::default());
+        let (lines, said) = mpsc::channel();
+        let readers = vec![
+            follow(child.stdout.take().expect("standard output is piped"), &out, None),
+            follow(child.stderr.take().expect("standard error is piped"), &err, Some(lines)),
+        ];
+        Self { child, said, readers, out, err }
+    }
+
+    /// Waits for a line on standard error that begins so, blanks aside.
+    pub fn line(&self, begin: &str) -> String {
+        while let Ok(line) = self.said.recv_timeout(PATIENCE) {
+            if line.trim_start().starts_with(begin) {
+                return line.trim().to_owned();
+            }
+        }
+        panic!("no line begins with {begin:?}:\n{}", self.err.lock().expect("no reader panics"));
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Ran {
+        let status = self.child.wait().expect("the binary ends");
+        for reader in std::mem::take(&mut self.readers) {
+            reader.join().expect("no reader panics");
+        }
+        let text = |printed: &Mutex<String>| printed.lock().expect("no reader panics").clone();
+        Ran { code: status.code().unwrap_or(-1), out: text(&self.out), err: text(&self.err) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // It has ended already where its end was waited for.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 /// A server that runs until this is dropped.
 #[derive(Debug)]
 pub struct Serving {
@@ -229,9 +281,24 @@ impl Serving {
         self.end();
     }
 
+    /// Asks it to end, and starts another one on the same data.
+    pub fn restart(&mut self, world: &World) {
+        self.end();
+        *self = world.serve();
+    }
+
+    /// Ends it as a power cut would, and starts another one on the same data.
+    pub fn crash(&mut self, world: &World) {
+        drop(self.child.kill());
+        self.end();
+        *self = world.serve();
+    }
+
     fn end(&mut self) {
-        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")) {
-            // It may have ended by itself already.
+        let runs = matches!(self.child.try_wait(), Ok(None));
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        // The id of a process that is gone may be another's by now.
+        if let Some(pid) = pid.filter(|_| runs) {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
         }
         // Its pipes close when it ends; a server that does not end when asked is ended.
