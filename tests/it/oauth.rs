@@ -372,8 +372,7 @@ fn a_reconnect_that_fails_leaves_the_old_credential_working() {
 fn tokens_that_were_obtained_elsewhere_are_brought_along() {
     let Some(stage) = Stage::set("import of tokens") else { return };
     let tokens = stage.oidc.mint("ada");
-    let (access, refresh) =
-        (stage.world.file("access", &tokens.access), stage.world.file("refresh", &tokens.refresh));
+    let (access, refresh) = (stage.world.file("access", &tokens.access), stage.world.file("refresh", &tokens.refresh));
     let mut arguments = create(&stage.oidc, &stage.world, "Orders");
     for (name, file) in [("access-token", access), ("refresh-token", refresh)] {
         arguments.extend(["--secret".to_owned(), format!("{name}=@{}", file.display())]);

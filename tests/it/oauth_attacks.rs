@@ -1,1 +1,528 @@
-//! x
+//! Sign-ins under attack, up to the token request: in each case it is not sent, and nothing is stored.
+//!
+//! An attacker has an authorization server of his own beside the honest one, links that a person follows, and a browser.
+
+use std::thread;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use turnbuckle_tests::api::{Answer, Api};
+use turnbuckle_tests::browser::{Browser, parameter, parameters, with_parameters};
+use turnbuckle_tests::upstream::{Reply, Upstream};
+use turnbuckle_tests::world::{Serving, World};
+
+use crate::oauth::{Stage, provider};
+use crate::scene::{BINARY, install, wrong_fields};
+
+pub(crate) const CLIENT_SECRET: &str = "canary-client-5d0be1f3a7";
+pub(crate) const ACCESS: &str = "canary-access-0b9d44e1c2";
+pub(crate) const CODE: &str = "canary-code-77b1d0a9f3";
+
+/// An honest service and an attacker's, each with an authorization server, and a server whose connections may reach both.
+pub(crate) struct Ring {
+    // Dropped in this order: who asks ends before who answers.
+    pub(crate) server: Serving,
+    pub(crate) api: Api,
+    pub(crate) world: World,
+    pub(crate) honest: Upstream,
+    pub(crate) evil: Upstream,
+}
+
+/// A sign-in that waits, and the browser that may finish it.
+pub(crate) struct Begun {
+    pub(crate) browser: Browser,
+    pub(crate) authorize: String,
+}
+
+impl Begun {
+    pub(crate) fn state(&self) -> String {
+        parameter(&self.authorize, "state")
+    }
+
+    /// What the honest service sends the browser to.
+    pub(crate) fn callback(&self) -> String {
+        self.callback_with(&[("code", CODE), ("state", &self.state())])
+    }
+
+    pub(crate) fn callback_with<V: AsRef<str>>(&self, given: &[(&str, V)]) -> String {
+        with_parameters(&parameter(&self.authorize, "redirect_uri"), given)
+    }
+
+    /// The pair that the browser proves itself with.
+    fn cookie(&self) -> String {
+        self.browser.cookies(&self.callback())
+    }
+}
+
+impl Ring {
+    pub(crate) fn new() -> Self {
+        Self::limited("")
+    }
+
+    /// With these lines in the configuration besides.
+    pub(crate) fn limited(lines: &str) -> Self {
+        let (honest, evil) = (Upstream::start(), Upstream::start());
+        for service in [&honest, &evil] {
+            service.on("POST", "/token", |_| {
+                let tokens =
+                    json!({"access_token": ACCESS, "refresh_token": "canary-refresh-9a3e", "expires_in": 3600});
+                Reply::json(200, &tokens)
+            });
+            service.on("GET", "/me", |arrived| {
+                Reply::status(if arrived.header("authorization") == format!("Bearer {ACCESS}") { 200 } else { 401 })
+            });
+        }
+        let world = World::new(BINARY);
+        world.configure(&format!("[egress]\nallow = [{:?}, {:?}]\n{lines}", honest.origin(), evil.origin()));
+        let server = world.serve();
+        let api = server.api();
+        install(&api, "http");
+        Self { server, api, world, honest, evil }
+    }
+
+    pub(crate) fn connection(&self, name: &str, service: &Upstream) -> Value {
+        json!({
+            "name": name, "connector": "http", "protocol": "oauth2",
+            "settings": {
+                "url": service.origin(), "test-path": "/me", "authorization-server": service.origin(),
+                "authorization-path": "/authorize", "token-path": "/token", "client-authentication": "basic",
+                "client-id": "desk",
+            },
+            "secrets": {"client-secret": CLIENT_SECRET},
+        })
+    }
+
+    /// Makes a connection that waits for a person.
+    pub(crate) fn made(&self, name: &str, service: &Upstream) {
+        let made = self.api.post("/connections", &self.connection(name, service)).ended(201).json();
+        assert_eq!((&made["complete"], &made["credential"]), (&json!(false), &Value::Null), "{made:#}");
+    }
+
+    pub(crate) fn begun(&self, name: &str) -> Begun {
+        self.begun_with(name, &[])
+    }
+
+    fn begun_with(&self, name: &str, headers: &[(&str, &str)]) -> Begun {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend(headers);
+        let path = format!("/connections/{name}/authorize");
+        let answer = self.api.call(Method::POST, &path, &all, Bytes::from_static(b"{}")).ended(200);
+        let mut browser = Browser::new();
+        browser.keep(&self.server.url, &answer);
+        Begun { browser, authorize: answer.json()["url"].as_str().unwrap().to_owned() }
+    }
+
+    /// Token requests at both services.
+    pub(crate) fn token_requests(&self) -> usize {
+        let all = [self.honest.arrived(), self.evil.arrived()].concat();
+        all.iter().filter(|arrived| arrived.path == "/token").count()
+    }
+
+    /// Opens a page of the server as a browser that sends these headers.
+    pub(crate) fn open(&self, url: &str, headers: &[(&str, &str)]) -> Answer {
+        Browser::new().get_with(url, headers)
+    }
+
+    pub(crate) fn is_untouched(&self, name: &str, what: &str) {
+        assert_eq!(self.token_requests(), 0, "{what}: a token request was sent");
+        let view = self.api.get(&format!("/connections/{name}")).ended(200).json();
+        assert_eq!((&view["complete"], &view["credential"]), (&json!(false), &Value::Null), "{what}: {view:#}");
+    }
+}
+
+/// One attack on the callback: its name, what the browser opens, what it sends as its cookie, and the words of the refusal.
+struct Attack {
+    name: &'static str,
+    url: String,
+    cookie: Option<String>,
+    status: u16,
+    words: &'static str,
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn attacks(ring: &Ring, own: &Begun, other: &Begun) -> Vec<Attack> {
+    let (state, good) = (own.state(), own.callback());
+    let cookie = || Some(own.cookie());
+    let secret = |pair: &str| pair.split_once('=').unwrap().1.to_owned();
+    let near = {
+        let end = if state.ends_with('A') { "B" } else { "A" };
+        format!("{}{end}", &state[..state.len() - 1])
+    };
+    let honest = ring.honest.origin();
+    let with = |given: &[(&str, &str)]| own.callback_with(given);
+    let and = |more: &str| format!("{good}&{more}");
+    let unknown = "its state is not known";
+    let browser = "it came from another browser";
+    let client = "it came to the callback of another client";
+    let service = "it comes from another service";
+    let attack = |name, url: String, cookie, words| Attack { name, url, cookie, status: 409, words };
+    let path = |last: &str| good.replace("/http.oauth2?", &format!("/{last}?"));
+    vec![
+        attack("no state", with(&[("code", CODE)]), cookie(), "it has no state"),
+        attack("an empty state", with(&[("code", CODE), ("state", "")]), cookie(), "the sign-in is refused"),
+        attack("a state that was guessed", with(&[("code", CODE), ("state", "AAAA")]), cookie(), unknown),
+        attack("a state that is nearly right", with(&[("code", CODE), ("state", &near)]), cookie(), unknown),
+        attack(
+            "a state in other letters",
+            with(&[("code", CODE), ("state", &state.to_uppercase())]),
+            cookie(),
+            unknown,
+        ),
+        attack("two states", and("state=AAAA"), cookie(), "it has no state"),
+        attack("the same state twice", and(&format!("state={state}")), cookie(), "it has no state"),
+        attack("the state of another sign-in", other.callback(), cookie(), browser),
+        attack("no cookie", good.clone(), None, browser),
+        attack("an empty cookie", good.clone(), Some("turnbuckle-sign-in=".into()), browser),
+        attack("a cookie that was guessed", good.clone(), Some("turnbuckle-sign-in=AAAA".into()), browser),
+        attack("the cookie of another browser", good.clone(), Some(other.cookie()), browser),
+        attack("the state as a cookie", good.clone(), Some(format!("turnbuckle-sign-in={state}")), browser),
+        attack("a cookie of another name", good.clone(), Some(format!("sign-in={}", secret(&own.cookie()))), browser),
+        attack(
+            "a cookie that was planted before the right one",
+            good.clone(),
+            Some(format!("turnbuckle-sign-in=AAAA; {}", own.cookie())),
+            browser,
+        ),
+        attack("the callback of an identity provider", path("acme"), cookie(), client),
+        attack("the callback of another connector", path("salesforce.oauth2"), cookie(), client),
+        attack("the callback of another protocol", path("http.jwt-bearer"), cookie(), client),
+        attack("a callback in other letters", path("HTTP.OAUTH2"), cookie(), client),
+        attack("a callback with its dot encoded twice", path("http%252Eoauth2"), cookie(), client),
+        attack("an attacker's issuer", and(&format!("iss={}", ring.evil.origin())), cookie(), service),
+        attack(
+            "an issuer that begins like the right one",
+            and(&format!("iss={honest}.evil.example")),
+            cookie(),
+            service,
+        ),
+        attack("an issuer behind the right one's name", and(&format!("iss={honest}@evil.example")), cookie(), service),
+        attack(
+            "an issuer of another scheme",
+            and(&format!("iss={}", honest.replace("http:", "https:"))),
+            cookie(),
+            service,
+        ),
+        attack("an issuer that is no URL", and("iss=honest"), cookie(), service),
+        attack("an empty issuer", and("iss="), cookie(), service),
+        attack(
+            "the right issuer and an attacker's",
+            and(&format!("iss={honest}&iss={}", ring.evil.origin())),
+            cookie(),
+            "the sign-in is refused",
+        ),
+        attack("two codes", and("code=another"), cookie(), "the sign-in is refused"),
+        attack("no code", with(&[("state", &state)]), cookie(), "the sign-in is refused"),
+        attack("an empty code", with(&[("state", &state), ("code", "")]), cookie(), "the sign-in is refused"),
+        attack("a code in the fragment", format!("{}#code={CODE}", with(&[("state", &state)])), cookie(), "is refused"),
+        attack(
+            "a token instead of a code",
+            with(&[("state", &state), ("access_token", ACCESS)]),
+            cookie(),
+            "is refused",
+        ),
+        Attack {
+            status: 502,
+            ..attack("an error", with(&[("state", &state), ("error", "access_denied")]), cookie(), "access_denied")
+        },
+        Attack {
+            status: 502,
+            ..attack("an error beside a code", and("error=access_denied"), cookie(), "access_denied")
+        },
+        Attack {
+            status: 502,
+            ..attack(
+                "an error with markup",
+                and("error=%3Cscript%3Ealert(1)%3C/script%3E&error_description=%3Cimg src=x onerror=alert(1)%3E"),
+                cookie(),
+                "&lt;script&gt;",
+            )
+        },
+    ]
+}
+
+#[test]
+fn an_attacked_callback_sends_no_token_request_and_stores_nothing() {
+    let ring = Ring::new();
+    for name in ["Orders", "Invoices"] {
+        ring.made(name, &ring.honest);
+    }
+    let acme = json!({"connector": "http", "protocol": "oauth2", "client-id": "acme-client"});
+    ring.api.send(Method::PUT, "/setup/identity-providers/acme", &acme).ended(200);
+    let count = attacks(&ring, &ring.begun("Orders"), &ring.begun("Invoices")).len();
+    assert!(count >= 30, "{count}");
+    let mut wrong = Vec::new();
+    for at in 0..count {
+        // A state serves once, so each attack has sign-ins of its own.
+        let keys = [format!("Orders{at}"), format!("Invoices{at}")];
+        for key in &keys {
+            ring.made(key, &ring.honest);
+        }
+        let [own, other] = keys.each_ref().map(|key| ring.begun(key));
+        let Attack { name, url, cookie, status, words } = attacks(&ring, &own, &other).swap_remove(at);
+        let headers: Vec<_> = cookie.iter().map(|cookie| ("cookie", cookie.as_str())).collect();
+        let page = ring.open(&url, &headers);
+        let text = page.text();
+        if page.status != status || !text.contains(words) || text.contains("<script") || text.contains("<img") {
+            wrong.push(format!("{name}: {} {text}", page.status));
+        }
+        let sent = ring.token_requests();
+        let views = keys.each_ref().map(|key| ring.api.get(&format!("/connections/{key}")).json());
+        let stored = views.iter().any(|view| view["complete"] == true || view["credential"] != Value::Null);
+        if sent != 0 || stored {
+            wrong.push(format!("{name}: {sent} token requests, stored: {stored}"));
+            ring.honest.forget();
+            ring.evil.forget();
+        }
+        for answered in [text.as_str(), page.header("location")] {
+            assert!(!answered.contains(CODE), "{name}: the code is repeated: {answered}");
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn whatever_came_of_a_callback_its_state_is_used_up() {
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    for (name, more, headers) in [
+        ("another browser", "", vec![]),
+        ("an error", "&error=access_denied", vec!["cookie"]),
+        ("another issuer", "&iss=http://evil.example", vec!["cookie"]),
+    ] {
+        let begun = ring.begun("Orders");
+        let cookie = begun.cookie();
+        let sent: Vec<_> = headers.into_iter().map(|header| (header, cookie.as_str())).collect();
+        ring.open(&format!("{}{more}", begun.callback()), &sent);
+        let page = ring.open(&begun.callback(), &[("cookie", &cookie)]).ended(409).text();
+        assert!(page.contains("its state is not known, was used before"), "{name}: {page}");
+        ring.is_untouched("Orders", name);
+    }
+    // A good one, too: a code that is brought twice may have been stolen.
+    let begun = ring.begun("Orders");
+    let cookie = begun.cookie();
+    assert!(ring.open(&begun.callback(), &[("cookie", &cookie)]).ended(200).text().contains("<h1>Connected</h1>"));
+    ring.open(&begun.callback(), &[("cookie", &cookie)]).ended(409);
+    assert_eq!(ring.token_requests(), 1);
+}
+
+#[test]
+fn of_callbacks_at_the_same_time_one_is_heard() {
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    let begun = ring.begun("Orders");
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, cookie) = (begun.callback(), begun.cookie());
+            thread::spawn(move || Browser::new().get_with(&url, &[("cookie", &cookie)]).status.as_u16())
+        })
+        .collect();
+    let mut statuses: Vec<_> = opening.into_iter().map(|opening| opening.join().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+    assert_eq!(ring.token_requests(), 1);
+}
+
+#[test]
+fn the_authorization_url_carries_a_challenge_that_the_token_request_answers_and_no_secret() {
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    let (mut begun, another) = (ring.begun("Orders"), ring.begun("Orders"));
+    let names: Vec<_> = parameters(&begun.authorize).into_iter().map(|(name, _)| name).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), names.len(), "none stands there twice: {names:?}");
+    assert_eq!(parameter(&begun.authorize, "response_type"), "code");
+    assert_eq!(parameter(&begun.authorize, "code_challenge_method"), "S256");
+    assert!(!begun.authorize.contains(CLIENT_SECRET), "{}", begun.authorize);
+    for name in ["state", "code_challenge"] {
+        let value = parameter(&begun.authorize, name);
+        assert_eq!(value.len(), 43, "256 bits: {value}");
+        assert_ne!(value, parameter(&another.authorize, name), "{name} is fresh");
+    }
+    // What a downgraded callback claims changes nothing.
+    let callback = format!("{}&code_challenge_method=plain&code_verifier=chosen", begun.callback());
+    begun.browser.get(&callback).ended(200);
+    let arrived = ring.honest.arrived().into_iter().find(|arrived| arrived.path == "/token").unwrap();
+    let form = parameters(&format!("http://form.example/?{}", arrived.text()));
+    let of = |name: &str| {
+        let found: Vec<_> = form.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect();
+        assert_eq!(found.len(), 1, "{name} once: {form:?}");
+        found[0].clone()
+    };
+    let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(of("code_verifier")));
+    assert_eq!(challenge, parameter(&begun.authorize, "code_challenge"));
+    assert_eq!((of("grant_type").as_str(), of("code").as_str()), ("authorization_code", CODE));
+    assert_eq!(of("redirect_uri"), parameter(&begun.authorize, "redirect_uri"));
+    assert!(!arrived.query.contains(CODE) && !arrived.query.contains(CLIENT_SECRET), "{}", arrived.query);
+    assert!(arrived.header("authorization").starts_with("Basic "), "the client proves itself");
+}
+
+#[test]
+fn neither_names_nor_parameters_of_a_request_choose_where_a_person_is_sent_back_to() {
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    let expected = format!("{}/oauth/callback/http.oauth2", ring.server.url);
+    for header in ["x-forwarded-host", "x-forwarded-server", "forwarded", "x-host", "x-original-url", "referer"] {
+        let begun = ring.begun_with("Orders", &[(header, "evil.example")]);
+        assert_eq!(parameter(&begun.authorize, "redirect_uri"), expected, "{header}");
+    }
+    for body in [
+        json!({"redirect-uri": "http://evil.example/"}),
+        json!({"return-to": "http://evil.example/"}),
+        json!({"loopback-port": 0}),
+        json!({"loopback-port": -1}),
+        json!({"loopback-port": 65536}),
+        json!({"loopback-port": "80@evil.example"}),
+    ] {
+        let answer = ring.api.post("/connections/Orders/authorize", &body);
+        assert_eq!(answer.status, 422, "{body}: {}", answer.text());
+    }
+    // The callback itself sends nobody anywhere.
+    for more in ["return_to", "redirect_uri", "next", "url", "continue", "target_link_uri"] {
+        for to in ["http://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+            let mut begun = ring.begun("Orders");
+            let error =
+                begun.callback_with(&[("state", begun.state().as_str()), ("error", "access_denied"), (more, to)]);
+            let page = begun.browser.get(&error).ended(502);
+            assert_eq!(page.header("location"), "", "{more}={to}");
+            assert!(!page.text().contains("evil.example"), "{more}={to}: {}", page.text());
+        }
+    }
+    ring.is_untouched("Orders", "open redirects");
+}
+
+#[test]
+fn a_callback_by_another_name_of_the_server_or_another_method_is_not_heard() {
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    let begun = ring.begun("Orders");
+    let (url, cookie) = (begun.callback(), begun.cookie());
+    let port = ring.server.url.rsplit(':').next().unwrap();
+    for host in ["evil.example", "127.0.0.1.evil.example", "127.0.0.1", &format!("evil.example:{port}"), "[::1]"] {
+        let page = ring.open(&url, &[("cookie", &cookie), ("host", host)]);
+        assert_eq!(page.status, 421, "{host}: {}", page.text());
+    }
+    let path = url.strip_prefix(&ring.server.url).unwrap();
+    let nobody = Api::new(&ring.server.url, None);
+    for method in [Method::POST, Method::PUT, Method::DELETE] {
+        let answer = nobody.raw(method.clone(), path, &[("cookie", &cookie)], Bytes::new());
+        assert_eq!(answer.status, 405, "{method}: {}", answer.text());
+    }
+    let head = nobody.raw(Method::HEAD, path, &[], Bytes::new());
+    assert_ne!(head.status, 200, "what only looks at a link uses nothing up for whoever began");
+    ring.is_untouched("Orders", "names and methods");
+}
+
+#[test]
+fn settings_can_not_smuggle_parameters_into_the_authorization_url() {
+    let ring = Ring::new();
+    let mut new = ring.connection("Orders", &ring.honest);
+    new["settings"]["scope"] = json!("read&redirect_uri=http://evil.example/&state=fixed#");
+    new["settings"]["client-id"] = json!("desk&code_challenge_method=plain");
+    ring.api.post("/connections", &new).ended(201);
+    let begun = ring.begun("Orders");
+    assert_eq!(parameter(&begun.authorize, "redirect_uri"), format!("{}/oauth/callback/http.oauth2", ring.server.url));
+    assert_eq!(parameter(&begun.authorize, "scope"), "read&redirect_uri=http://evil.example/&state=fixed#");
+    assert_eq!(parameter(&begun.authorize, "client_id"), "desk&code_challenge_method=plain");
+    for (field, value) in [
+        ("authorization-path", "/authorize?redirect_uri=http://evil.example/"),
+        ("authorization-path", "@evil.example/"),
+        ("authorization-path", "/{client-secret}"),
+        ("token-path", "/token#"),
+        ("token-path", "//evil.example/token?"),
+        ("authorization-server", "http://user@evil.example"),
+        ("authorization-server", "javascript:alert(1)"),
+    ] {
+        let mut new = ring.connection("Smuggled", &ring.honest);
+        new["settings"][field] = json!(value);
+        let problem = ring.api.post("/connections", &new).ended(422).json();
+        assert_eq!(wrong_fields(&problem), [field], "{value}: {problem:#}");
+    }
+}
+
+#[test]
+fn a_code_of_one_service_is_not_carried_to_another_that_passed_the_person_on() {
+    // Cross-service: a person begins at the attacker's service, which sends the browser on to the honest one with its own
+    // state. The honest service says in its answer nothing of who it is. The code must not reach the attacker.
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    ring.made("Trap", &ring.evil);
+    let (victim, mut trap) = (ring.begun("Orders"), ring.begun("Trap"));
+    let passed_on: Vec<_> = parameters(&victim.authorize)
+        .into_iter()
+        .map(|(name, value)| if name == "state" { (name, trap.state()) } else { (name, value) })
+        .collect();
+    let at_honest = with_parameters(&victim.authorize, &passed_on);
+    let home = with_parameters(&parameter(&at_honest, "redirect_uri"), &[("code", CODE), ("state", &trap.state())]);
+    let page = trap.browser.get(&home);
+    let stolen = ring.evil.arrived().into_iter().filter(|arrived| arrived.text().contains(CODE)).count();
+    assert_eq!(stolen, 0, "the attacker's token endpoint was given the honest service's code: {}", page.text());
+}
+
+#[test]
+fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_providers() {
+    let Some(oidc) = provider("mix-up at a real provider") else { return };
+    let evil = Upstream::start();
+    evil.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": ACCESS})));
+    let stage = Stage::beside(oidc, &[&evil]);
+    let trap = |name: &str, provider: Option<&str>| {
+        let mut new = stage.new(name);
+        for (field, value) in [("url", evil.origin()), ("authorization-server", evil.origin())] {
+            new["settings"][field] = json!(value);
+        }
+        if let Some(provider) = provider {
+            let put = json!({
+                "connector": "http", "protocol": "oauth2", "client-id": "evil-client", "client-secret": "evil-secret",
+            });
+            stage.api.send(Method::PUT, &format!("/setup/identity-providers/{provider}"), &put).ended(200);
+            new["settings"].as_object_mut().unwrap().remove("client-id");
+            new["secrets"] = json!({});
+            new["identity-provider"] = json!(provider);
+        }
+        stage.api.post("/connections", &new).ended(201);
+    };
+    stage.api.post("/connections", &stage.new("Orders")).ended(201);
+    trap("Trap", None);
+    trap("Other trap", Some("other"));
+    for (key, words) in
+        [("Trap", "it comes from another service"), ("Other%20trap", "it came to the callback of another client")]
+    {
+        let mut browser = Browser::new();
+        let honest = stage.begin(&mut browser, "Orders", &json!({}));
+        let state = parameter(&stage.begin(&mut browser, key, &json!({})), "state");
+        let passed_on: Vec<_> = parameters(&honest)
+            .into_iter()
+            .map(|(name, value)| if name == "state" { (name, state.clone()) } else { (name, value) })
+            .collect();
+        let callback = stage.oidc.agree(&mut browser, &with_parameters(&honest, &passed_on), "ada");
+        assert_eq!(parameter(&callback, "iss"), stage.oidc.origin());
+        let page = browser.get(&callback).ended(409).text();
+        assert!(page.contains(words), "{key}: {page}");
+    }
+    assert!(evil.arrived().is_empty(), "the attacker saw nothing");
+    assert_eq!(stage.oidc.count("token"), 0);
+    assert_eq!(stage.view("Orders")["credential"], Value::Null);
+}
+
+#[test]
+fn two_sign_ins_in_one_browser_do_not_stand_in_each_others_way() {
+    let ring = Ring::new();
+    let mut browser = Browser::new();
+    let mut callbacks = Vec::new();
+    for name in ["Orders", "Invoices"] {
+        ring.made(name, &ring.honest);
+        let answer = ring.api.post(&format!("/connections/{name}/authorize"), &json!({})).ended(200);
+        browser.keep(&ring.server.url, &answer);
+        let authorize = answer.json()["url"].as_str().unwrap().to_owned();
+        callbacks.push(Begun { browser: Browser::new(), authorize }.callback());
+    }
+    for callback in callbacks {
+        let page = browser.get(&callback);
+        assert!(page.text().contains("<h1>Connected</h1>"), "{} {}", page.status, page.text());
+    }
+}

@@ -72,5 +72,8 @@ fn a_kill_at_any_moment_around_a_renewal_loses_no_connection_without_saying_so()
         answer.unwrap().ended(200);
     }
     assert_eq!(ends.values().sum::<u64>(), ROUNDS * CONNECTIONS, "{ends:?}");
-    assert!(ends["works"] > 0 && ends.contains_key("unknown-rotation"), "the kills hit too early or too late: {ends:?}");
+    assert!(
+        ends["works"] > 0 && ends.contains_key("unknown-rotation"),
+        "the kills hit too early or too late: {ends:?}"
+    );
 }

@@ -159,7 +159,11 @@ fn trouble_at_the_provider_that_may_pass_leaves_the_connection_degraded_and_its_
     let refused = stage.send("Orders").ended(502).json();
     assert_eq!(refused["code"], "unavailable", "{refused:#}");
     let tested = stage.api.post("/connections/Orders/test", &json!({})).ended(200).json();
-    assert_eq!((&tested["status"], &tested["verdict"]["kind"]), (&json!("degraded"), &json!("unavailable")), "{tested:#}");
+    assert_eq!(
+        (&tested["status"], &tested["verdict"]["kind"]),
+        (&json!("degraded"), &json!("unavailable")),
+        "{tested:#}"
+    );
     stage.oidc.down(false);
     stage.oidc.refusing(true);
     let refused = stage.send("Orders");

@@ -58,9 +58,8 @@ impl Browser {
                 name: name.to_owned(),
                 value: value.to_owned(),
             };
-            self.cookies.retain(|known| {
-                (&known.host, &known.path, &known.name) != (&cookie.host, &cookie.path, &cookie.name)
-            });
+            self.cookies
+                .retain(|known| (&known.host, &known.path, &known.name) != (&cookie.host, &cookie.path, &cookie.name));
             let gone = of("max-age").is_some_and(|(_, seconds)| *seconds == "0")
                 || of("expires").is_some_and(|(_, date)| date.contains("1970"));
             if !gone {
@@ -74,7 +73,8 @@ impl Browser {
         let url = parsed(url);
         let fits = |cookie: &&Cookie| {
             let below = url.path().strip_prefix(cookie.path.as_str());
-            let below = below.is_some_and(|rest| rest.is_empty() || cookie.path.ends_with('/') || rest.starts_with('/'));
+            let below =
+                below.is_some_and(|rest| rest.is_empty() || cookie.path.ends_with('/') || rest.starts_with('/'));
             cookie.host == host(&url) && below
         };
         let pairs = self.cookies.iter().filter(fits).map(|cookie| format!("{}={}", cookie.name, cookie.value));

@@ -59,7 +59,8 @@ impl Oidc {
         }
         let node = program("node")?;
         // The port of loopback is whatever a native app got (RFC 8252 section 7.3).
-        let redirects: Vec<_> = callbacks.iter().map(|last| format!("http://127.0.0.1/oauth/callback/{last}")).collect();
+        let redirects: Vec<_> =
+            callbacks.iter().map(|last| format!("http://127.0.0.1/oauth/callback/{last}")).collect();
         let person = json!({
             "application_type": "native", "redirect_uris": redirects, "response_types": ["code"],
             "grant_types": ["authorization_code", "refresh_token"],
