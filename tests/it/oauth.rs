@@ -26,8 +26,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// None, and words about it, where this machine has no provider.
     pub(crate) fn set(test: &str) -> Option<Self> {
-        let Some(oidc) = provider(test) else { return None };
-        Some(Self::beside(oidc, &[]))
+        Some(Self::beside(provider(test)?, &[]))
     }
 
     /// With further services that connections may reach.
@@ -42,7 +41,7 @@ impl Stage {
     }
 
     /// What `POST /connections` takes for a connection that a person has to authorize.
-    pub(crate) fn new(&self, name: &str) -> Value {
+    pub(crate) fn waiting(&self, name: &str) -> Value {
         let mut settings = self.oidc.settings();
         settings["client-id"] = json!(CLIENT);
         settings["client-authentication"] = json!("basic");
@@ -54,7 +53,7 @@ impl Stage {
 
     /// Makes a connection with tokens that were obtained elsewhere.
     pub(crate) fn imported(&self, name: &str) -> Value {
-        let mut new = self.new(name);
+        let mut new = self.waiting(name);
         let tokens = self.oidc.mint("ada");
         new["tokens"] = json!({"secrets": {"access-token": tokens.access, "refresh-token": tokens.refresh}});
         let made = self.api.post("/connections", &new).ended(201).json();
@@ -79,7 +78,7 @@ impl Stage {
 
     /// Makes a connection, and a person authorizes it.
     pub(crate) fn connected(&self, name: &str) -> Value {
-        self.api.post("/connections", &self.new(name)).ended(201);
+        self.api.post("/connections", &self.waiting(name)).ended(201);
         let page = self.signed_in(name, "ada", &json!({})).ended(200).text();
         assert!(page.contains("<h1>Connected</h1>"), "{page}");
         let view = self.view(name);
@@ -175,6 +174,42 @@ fn a_command_beside_a_server_lets_the_server_be_called_back() {
     assert_eq!(stage.send("Orders").ended(200).json()["sub"], "ada");
 }
 
+/// A command that waits, the browser of a person who agreed, and the URL at the command's port that it was sent to.
+fn about_to_return(stage: &Stage) -> (Waiting, Browser, String) {
+    let waiting = Waiting::start(&mut json_of(&stage.world, &create(&stage.oidc, &stage.world, "Orders")));
+    let authorize = waiting.line(&format!("{}/auth?", stage.oidc.origin()));
+    let mut browser = Browser::new();
+    let callback = stage.oidc.agree(&mut browser, &authorize, "ada");
+    let loopback = location(&callback, &browser.get(&callback).ended(303));
+    (waiting, browser, loopback)
+}
+
+#[test]
+fn what_else_knocks_at_the_commands_port_does_not_end_it() {
+    let Some(stage) = Stage::set("noise at the command's port") else { return };
+    let (waiting, mut browser, loopback) = about_to_return(&stage);
+    let (command, _) = loopback.split_once("/?").unwrap();
+    for path in ["/", "/favicon.ico", "/?receip=x", "/?state=x&code=y"] {
+        browser.get(&format!("{command}{path}")).ended(404);
+    }
+    browser.get(&loopback).ended(200);
+    assert_eq!(waiting.ended().done().json()["status"], "active");
+}
+
+#[test]
+fn a_page_that_guesses_a_receipt_does_not_take_a_persons_sign_in_away() {
+    let Some(stage) = Stage::set("a forged receipt at the command's port") else { return };
+    let (waiting, mut browser, loopback) = about_to_return(&stage);
+    let (command, _) = loopback.split_once("/?").unwrap();
+    browser.get_with(&format!("{command}/?receipt=forged"), &[("referer", "http://evil.example/")]);
+    // A command that has given up hears the person no more.
+    let path = loopback.strip_prefix(command).unwrap();
+    let heard = Api::new(command, None).attempt(Method::GET, path, &[], bytes::Bytes::new());
+    let ran = waiting.ended();
+    assert!(heard.is_some(), "the command gave up: {}", ran.err);
+    assert_eq!(ran.done().json()["status"], "active");
+}
+
 #[test]
 fn a_person_who_refuses_ends_the_command_with_words_and_nothing_stored() {
     let Some(stage) = Stage::set("a person refuses") else { return };
@@ -194,7 +229,7 @@ fn a_person_who_refuses_ends_the_command_with_words_and_nothing_stored() {
 #[test]
 fn a_browser_that_began_by_the_api_finishes_by_its_cookie() {
     let Some(stage) = Stage::set("sign-in by the API") else { return };
-    let made = stage.api.post("/connections", &stage.new("Orders")).ended(201).json();
+    let made = stage.api.post("/connections", &stage.waiting("Orders")).ended(201).json();
     assert_eq!((&made["complete"], &made["verdict"]), (&json!(false), &Value::Null), "{made:#}");
     let refused = stage.send("Orders");
     assert_eq!(refused.status, 409, "nobody agreed yet: {}", refused.text());
@@ -221,7 +256,7 @@ fn a_browser_that_began_by_the_api_finishes_by_its_cookie() {
 #[test]
 fn a_public_client_signs_in_without_a_secret() {
     let Some(stage) = Stage::set("a public client") else { return };
-    let mut new = stage.new("Orders");
+    let mut new = stage.waiting("Orders");
     new["settings"]["client-id"] = json!(PUBLIC);
     new["settings"]["client-authentication"] = json!("none");
     new["secrets"] = json!({});
@@ -236,7 +271,7 @@ fn a_public_client_signs_in_without_a_secret() {
 #[test]
 fn a_wrong_client_secret_is_the_clients_fault_and_stores_nothing() {
     let Some(stage) = Stage::set("a wrong client secret") else { return };
-    let mut new = stage.new("Orders");
+    let mut new = stage.waiting("Orders");
     new["secrets"]["client-secret"] = json!("not-the-secret-of-this-client");
     stage.api.post("/connections", &new).ended(201);
     let page = stage.signed_in("Orders", "ada", &json!({})).text();
@@ -258,7 +293,7 @@ fn the_operators_client_leaves_the_form_and_serves_its_own_protocol_only() {
     assert_eq!((&provider["client-id"], &provider["has-secret"]), (&json!(CLIENT), &json!(true)), "{provider:#}");
 
     // Neither id nor secret is given: both come from the operator.
-    let mut new = stage.new("Orders");
+    let mut new = stage.waiting("Orders");
     new["settings"].as_object_mut().unwrap().remove("client-id");
     new["secrets"] = json!({});
     let made = stage.api.post("/connections", &new).ended(201).json();
@@ -330,7 +365,7 @@ fn a_reconnect_that_fails_leaves_the_old_credential_working() {
         Reply::status(if *known == bearer { 200 } else { 401 })
     });
     let stage = Stage::beside(oidc, &[&service]);
-    let mut new = stage.new("Orders");
+    let mut new = stage.waiting("Orders");
     new["settings"]["url"] = json!(service.origin());
     new["settings"]["test-path"] = json!("/me");
     stage.api.post("/connections", &new).ended(201);
@@ -385,13 +420,13 @@ fn tokens_that_were_obtained_elsewhere_are_brought_along() {
     assert_eq!(stage.oidc.count("refresh_token"), 1);
 
     // A refresh token alone is enough.
-    let mut new = stage.new("Invoices");
+    let mut new = stage.waiting("Invoices");
     new["tokens"] = json!({"secrets": {"refresh-token": stage.oidc.mint("ben").refresh}});
     let made = stage.api.post("/connections", &new).ended(201).json();
     assert_eq!(made["status"], "active", "{made:#}");
     assert_eq!(stage.send("Invoices").ended(200).json()["sub"], "ben");
 
-    let mut none = stage.new("Nothing");
+    let mut none = stage.waiting("Nothing");
     none["tokens"] = json!({"secrets": {}});
     assert_eq!(wrong_fields(&stage.api.post("/connections", &none).ended(422).json()), ["tokens"]);
 }
@@ -479,7 +514,7 @@ fn neither_tokens_nor_the_clients_secret_stand_in_a_file_a_log_or_an_answer() {
     stage.server.restart(&stage.world);
     stage.api = stage.server.api();
     let mut answers = Vec::new();
-    answers.push(stage.api.post("/connections", &stage.new("Orders")).ended(201));
+    answers.push(stage.api.post("/connections", &stage.waiting("Orders")).ended(201));
     let mut browser = Browser::new();
     let authorize = stage.begin(&mut browser, "Orders", &json!({}));
     let callback = stage.oidc.agree(&mut browser, &authorize, "ada");

@@ -143,7 +143,6 @@ struct Attack {
     words: &'static str,
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn attacks(ring: &Ring, own: &Begun, other: &Begun) -> Vec<Attack> {
     let (state, good) = (own.state(), own.callback());
     let cookie = || Some(own.cookie());
@@ -471,7 +470,7 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
     evil.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": ACCESS})));
     let stage = Stage::beside(oidc, &[&evil]);
     let trap = |name: &str, provider: Option<&str>| {
-        let mut new = stage.new(name);
+        let mut new = stage.waiting(name);
         for (field, value) in [("url", evil.origin()), ("authorization-server", evil.origin())] {
             new["settings"][field] = json!(value);
         }
@@ -486,7 +485,7 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
         }
         stage.api.post("/connections", &new).ended(201);
     };
-    stage.api.post("/connections", &stage.new("Orders")).ended(201);
+    stage.api.post("/connections", &stage.waiting("Orders")).ended(201);
     trap("Trap", None);
     trap("Other trap", Some("other"));
     for (key, words) in

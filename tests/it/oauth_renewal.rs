@@ -13,7 +13,7 @@ const LONG_AGO: &str = "2001-01-01T00:00:00Z";
 fn a_token_that_has_run_out_is_renewed_before_it_is_sent_and_its_refresh_token_is_rotated() {
     let Some(stage) = Stage::set("refresh with rotation") else { return };
     let tokens = stage.oidc.mint("ada");
-    let mut new = stage.new("Orders");
+    let mut new = stage.waiting("Orders");
     new["tokens"] = json!({
         "secrets": {"access-token": tokens.access, "refresh-token": tokens.refresh}, "expires-at": LONG_AGO,
     });
@@ -65,7 +65,7 @@ fn a_token_that_the_service_refuses_is_renewed_once_and_the_request_sent_again()
     assert_eq!(stage.oidc.count("refresh_token"), 1);
 
     // A service that refuses every token: one renewal, one more try, and its answer is the answer.
-    let mut new = stage.new("Refused");
+    let mut new = stage.waiting("Refused");
     new["settings"]["url"] = json!(service.origin());
     new["settings"]["test-path"] = json!("/me");
     let tokens = stage.oidc.mint("ada");
@@ -89,7 +89,7 @@ fn a_thousand_requests_over_twenty_connections_make_twenty_token_requests() {
     stage.oidc.lifetime(2);
     let new = |at: usize| {
         let tokens = stage.oidc.mint(&format!("user-{at}"));
-        let mut new = stage.new(&format!("Orders {at}"));
+        let mut new = stage.waiting(&format!("Orders {at}"));
         new["tokens"] = json!({
             "secrets": {"access-token": tokens.access, "refresh-token": tokens.refresh}, "expires-at": LONG_AGO,
         });
@@ -174,6 +174,24 @@ fn trouble_at_the_provider_that_may_pass_leaves_the_connection_degraded_and_its_
     assert_eq!(stage.send("Orders").ended(200).json()["sub"], "ada");
     let tested = stage.api.post("/connections/Orders/test", &json!({})).ended(200).json();
     assert_eq!(tested["status"], "active");
+}
+
+#[test]
+fn a_provider_that_is_gone_is_told_from_a_token_that_is() {
+    let Some(mut stage) = Stage::set("a provider that is gone") else { return };
+    let service = stage.oidc.origin().to_owned();
+    stage.imported("Orders");
+    let tokens = stage.oidc.mint("ada");
+    let mut new = stage.waiting("Due");
+    new["tokens"] = json!({
+        "secrets": {"access-token": tokens.access, "refresh-token": tokens.refresh}, "expires-at": LONG_AGO,
+    });
+    stage.oidc.kill();
+    let made = stage.api.post("/connections", &new).ended(201).json();
+    assert_eq!((&made["status"], &made["verdict"]["kind"]), (&json!("degraded"), &json!("unavailable")), "{made:#}");
+    let message = made["verdict"]["message"].as_str().unwrap();
+    assert!(message.contains(&format!("POST {service}/token")), "the link that broke is named: {message}");
+    assert_ne!(made["credential"], Value::Null, "its tokens are kept");
 }
 
 #[test]

@@ -45,7 +45,12 @@ impl Api {
 
     /// Calls a path of the server as it is.
     pub fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-        self.runtime.block_on(asked(self.request(method, path, headers, body))).expect("the server answers")
+        self.attempt(method, path, headers, body).expect("the server answers")
+    }
+
+    /// As [`Api::raw`]. None where nobody is there, or goes away before the answer's end.
+    pub fn attempt(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Option<Answer> {
+        self.runtime.block_on(asked(self.request(method, path, headers, body)))
     }
 
     /// Asks for all these paths below `/api/v1` at the same time. None for each that was not answered to its end.

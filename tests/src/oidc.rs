@@ -32,7 +32,7 @@ pub const ROBOT_SECRET: &str = "canary-robot-e07b2d8c31";
 pub struct Oidc {
     origin: String,
     control: Api,
-    _peer: Peer,
+    peer: Option<Peer>,
 }
 
 /// Tokens, open: a test that holds some must find them nowhere else.
@@ -86,7 +86,12 @@ impl Oidc {
         command.arg(tree::top().join("tests/peers/oidc.mjs")).arg(modules).arg(options.to_string());
         let peer = Peer::start(&mut command, "ready at ", PATIENCE);
         let origin = peer.ready.split("ready at ").nth(1).expect("it says where").trim().to_owned();
-        Self { control: Api::new(&origin, None), origin, _peer: peer }
+        Self { control: Api::new(&origin, None), origin, peer: Some(peer) }
+    }
+
+    /// Ends it in the middle of whatever it does. What it knew is lost.
+    pub fn kill(&mut self) {
+        drop(self.peer.take());
     }
 
     /// Its origin, which is its issuer and the origin of its one resource, `/whoami`.
