@@ -197,20 +197,6 @@ fn what_else_knocks_at_the_commands_port_does_not_end_it() {
 }
 
 #[test]
-fn a_page_that_guesses_a_receipt_does_not_take_a_persons_sign_in_away() {
-    let Some(stage) = Stage::set("a forged receipt at the command's port") else { return };
-    let (waiting, mut browser, loopback) = about_to_return(&stage);
-    let (command, _) = loopback.split_once("/?").unwrap();
-    browser.get_with(&format!("{command}/?receipt=forged"), &[("referer", "http://evil.example/")]);
-    // A command that has given up hears the person no more.
-    let path = loopback.strip_prefix(command).unwrap();
-    let heard = Api::new(command, None).attempt(Method::GET, path, &[], bytes::Bytes::new());
-    let ran = waiting.ended();
-    assert!(heard.is_some(), "the command gave up: {}", ran.err);
-    assert_eq!(ran.done().json()["status"], "active");
-}
-
-#[test]
 fn a_person_who_refuses_ends_the_command_with_words_and_nothing_stored() {
     let Some(stage) = Stage::set("a person refuses") else { return };
     let waiting = Waiting::start(&mut json_of(&stage.world, &create(&stage.oidc, &stage.world, "Orders")));

@@ -13,6 +13,8 @@ use crate::output::Output;
 const FORWARDED: &str = "turnbuckle-header-";
 /// An answer with this header is the service's own, whatever its status.
 const MARK: &str = "turnbuckle-send";
+/// What the answer means, where it means a failure.
+const FAILURE: &str = "turnbuckle-failure";
 /// Names the headers that the service sent, beside those that the API adds.
 const NAMES: &str = "turnbuckle-send-headers";
 
@@ -35,6 +37,7 @@ pub(crate) async fn run(send: Send, client: &Client, output: Output) -> Result<(
 
 async fn answer(response: Response<Body>, include: bool, output: Output) -> Result<(), Error> {
     let status = response.status();
+    let failure = response.headers().get(FAILURE).and_then(|kind| kind.to_str().ok()).map(str::to_owned);
     if include {
         output.bytes(head(&response).as_bytes())?;
     }
@@ -43,8 +46,10 @@ async fn answer(response: Response<Body>, include: bool, output: Output) -> Resu
         let chunk = chunk.map_err(|error| anyhow::Error::from(error).context("the answer broke off"))?;
         output.bytes(&chunk)?;
     }
-    if !include && !status.is_success() {
-        output.note(&format!("the service answered {status}"));
+    match failure {
+        Some(failure) => output.note(&format!("the service answered {status}, which means {failure}")),
+        None if !include && !status.is_success() => output.note(&format!("the service answered {status}")),
+        None => {}
     }
     Ok(())
 }

@@ -38,6 +38,11 @@ pub(super) fn read(brought: &Brought, captures: &[Capture], now: Timestamp) -> R
     let mut expires = None;
     for (name, pointer) in [(ACCESS_TOKEN, "/access_token"), (REFRESH_TOKEN, "/refresh_token")] {
         if let Some(text) = text_at(&document, pointer) {
+            // RFC 6749 appendix A.12: nothing that could end a header.
+            if text.chars().any(char::is_control) {
+                let words = format!("its `{name}` holds a control character, which no token does");
+                return Err(said(brought, FailureKind::Other, &words));
+            }
             captured.secrets.insert(name.to_owned(), Secret::new(text));
         }
     }
@@ -259,4 +264,159 @@ fn retry_after(brought: &Brought) -> Option<u32> {
 fn shorten(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.chars().count() <= WORDS { line } else { line.chars().take(WORDS).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).unwrap()
+    }
+
+    fn answered(status: u16, headers: &[(&str, &str)], body: &str) -> Brought {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap());
+        }
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        let asked = "POST https://login.example.com/token".to_owned();
+        Brought { status: StatusCode::from_u16(status).unwrap(), headers: map, body, asked }
+    }
+
+    fn json(body: &str) -> Brought {
+        answered(200, &[("content-type", "application/json")], body)
+    }
+
+    fn capture(name: &str, source: Source, visible: bool) -> Capture {
+        Capture { name: name.into(), source, visible }
+    }
+
+    fn body(name: &str, pointer: &str) -> Capture {
+        capture(name, Source::Body(pointer.into()), true)
+    }
+
+    /// Name and value of everything, secret or not, and the seconds until it expires.
+    fn captured(brought: &Brought, captures: &[Capture]) -> (Vec<String>, Option<i64>) {
+        let read = read(brought, captures, now()).unwrap();
+        let secrets = read.secrets.iter().map(|(name, secret)| format!("{name}={}", secret.expose()));
+        let all = secrets.chain(read.visible.iter().map(|(name, value)| format!("{name}:{value}"))).collect();
+        (all, read.expires_at.map(|at| at.as_second() - NOW))
+    }
+
+    fn said(brought: &Brought) -> (FailureKind, String) {
+        let failure = read(brought, &[], now()).unwrap_err();
+        (failure.kind, failure.message.replace("POST https://login.example.com/token answered ", ""))
+    }
+
+    #[test]
+    fn what_the_standard_names_is_captured_unasked_in_each_notation() {
+        let expected = (vec!["access-token=at".to_owned(), "refresh-token=rt".to_owned()], Some(3600));
+        let in_json = json(r#"{"access_token":"at","refresh_token":"rt","expires_in":3600,"token_type":"bearer"}"#);
+        assert_eq!(captured(&in_json, &[]), expected);
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(captured(&answered(200, &form, "access_token=at&refresh_token=rt&expires_in=3600"), &[]), expected);
+        // GitHub calls its form by no name, others call it text.
+        let text = answered(200, &[("content-type", "text/plain")], "access_token=at&refresh_token=rt&expires_in=3600");
+        assert_eq!(captured(&text, &[]), expected);
+    }
+
+    #[test]
+    fn captures_find_bodies_headers_and_cookies_and_win_over_the_standard() {
+        let slack = json(r#"{"ok":true,"access_token":"bot","authed_user":{"id":"U1","access_token":"person"}}"#);
+        let captures = [
+            capture("access-token", Source::Body("/authed_user/access_token".into()), false),
+            body("user", "/authed_user/id"),
+            body("missing", "/nowhere"),
+        ];
+        assert_eq!(captured(&slack, &captures).0, ["access-token=person", "user:U1"]);
+        let headers = [("x-session", "s1"), ("set-cookie", "sid=old; Path=/"), ("set-cookie", "sid=new; HttpOnly")];
+        let captures = [
+            capture("session", Source::Header("X-Session".into()), false),
+            capture("sid", Source::Cookie("sid".into()), false),
+            capture("whole", Source::Body(String::new()), false),
+        ];
+        let all = captured(&answered(200, &headers, " the-token\n"), &captures).0;
+        assert_eq!(all, ["session=s1", "sid=new", "whole=the-token"]);
+        let xml = answered(
+            200,
+            &[("content-type", "text/xml; charset=utf-8")],
+            "<?xml version=\"1.0\"?><s:login xmlns:s=\"urn:x\"><s:token>t1</s:token><s:role>a</s:role><s:role>b</s:role></s:login>",
+        );
+        let captures = [body("token", "/login/token"), body("second", "/login/role/1")];
+        assert_eq!(captured(&xml, &captures).0, ["second:b", "token:t1"]);
+    }
+
+    #[test]
+    fn lifetimes_are_read_as_services_write_them_and_absurd_ones_are_none() {
+        let lasts = |told: &str| captured(&json(&format!(r#"{{"access_token":"a","expires_in":{told}}}"#)), &[]).1;
+        assert_eq!(lasts("3600"), Some(3600));
+        assert_eq!(lasts("\"3600\""), Some(3600));
+        assert_eq!(lasts("59.5"), Some(59));
+        for none in ["0", "-5", "null", "\"soon\"", "true", "[]", "\"NaN\""] {
+            assert_eq!(lasts(none), None, "{none}");
+        }
+        assert_eq!(lasts("1e300"), Some(10 * 366 * 86_400), "no service means it longer");
+        let at = |told: &str| captured(&json(&format!(r#"{{"until":{told}}}"#)), &[body("expires-at", "/until")]).1;
+        assert_eq!(at("1700000060"), Some(60));
+        assert_eq!(at("1700000060000"), Some(60));
+        assert_eq!(at("\"2023-11-14T22:14:20Z\""), Some(60));
+        assert_eq!(at("\"1699999000\""), Some(-1000), "a moment that is over is over");
+        assert_eq!(at("\"tomorrow\""), None);
+    }
+
+    #[test]
+    fn each_error_says_which_link_broke() {
+        let error = |code: &str| json(&format!(r#"{{"error":"{code}","error_description":"as it says"}}"#));
+        for (code, kind) in [
+            ("invalid_client", FailureKind::MisconfiguredClient),
+            ("unauthorized_client", FailureKind::MisconfiguredClient),
+            ("invalid_grant", FailureKind::Revoked),
+            ("invalid_scope", FailureKind::InsufficientScope),
+            ("invalid_request", FailureKind::Misconfigured { field: None }),
+            ("access_denied", FailureKind::Forbidden),
+            ("temporarily_unavailable", FailureKind::Unavailable),
+            ("token_expired", FailureKind::Expired),
+            ("something_else", FailureKind::Other),
+        ] {
+            assert_eq!(said(&error(code)), (kind, format!("200: {code}: as it says")));
+        }
+        assert_eq!(
+            said(&json(r#"{"ok":false,"error":"invalid_client_id"}"#)),
+            (FailureKind::MisconfiguredClient, "200: invalid_client_id".into())
+        );
+    }
+
+    #[test]
+    fn a_status_without_words_is_told_by_itself() {
+        let bare = |status| said(&answered(status, &[], "")).0;
+        assert_eq!(bare(401), FailureKind::Unauthorized);
+        assert_eq!(bare(403), FailureKind::Forbidden);
+        assert_eq!(bare(404), FailureKind::Misconfigured { field: None });
+        assert_eq!(bare(503), FailureKind::Unavailable);
+        let busy = answered(429, &[("retry-after", "7")], r#"{"error":"slow_down"}"#);
+        assert_eq!(said(&busy).0, FailureKind::RateLimited { retry_after: Some(7) });
+    }
+
+    #[test]
+    fn a_page_or_a_redirect_is_no_credential() {
+        let page = answered(200, &[("content-type", "text/html; charset=utf-8")], "<html><b>Sign in</b></html>");
+        let words = "200: a page for people, not a credential: is the address right?";
+        assert_eq!(said(&page), (FailureKind::Misconfigured { field: None }, words.into()));
+        let elsewhere = answered(302, &[("location", "https://login.example.com/ui")], "");
+        let words = "302: a redirect, which is never followed with a credential: is the address right?";
+        assert_eq!(said(&elsewhere), (FailureKind::Misconfigured { field: None }, words.into()));
+    }
+
+    #[test]
+    fn words_of_a_service_are_one_line_of_modest_length() {
+        let long = format!(r#"{{"error":"invalid_grant","error_description":"a\n\u001b[31m{}"}}"#, "x".repeat(5_000));
+        let (_, words) = said(&json(&long));
+        assert!(words.starts_with("200: invalid_grant: a  [31mxxx") && words.chars().count() < 400, "{words}");
+    }
 }

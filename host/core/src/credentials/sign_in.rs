@@ -189,6 +189,12 @@ impl Credentials {
             Binding::Loopback(_) => {}
             Binding::Receipt(_) => return Err(refused("its state was used before")),
         }
+        // RFC 6749 section 3.1: what stands there twice means nothing, and must not pass for what is not there.
+        let mut names: Vec<_> = parameters.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(refused("it says one thing twice"));
+        }
         if let Some(issuer) = parameter("iss")
             && !is_issuer(issuer, &pending.sent_to)
         {
@@ -203,18 +209,25 @@ impl Credentials {
         }
         let mut secrets = self.unseal_from(Shelf::Pending, &shelved, &pending.secrets).map_err(Error::from)?;
         let mut pending = pending;
-        if let Some(code) = parameter("code") {
+        let code = parameter("code").filter(|code| !code.is_empty());
+        if let Some(code) = code {
             secrets.insert(CODE.to_owned(), Secret::new(code));
         }
+        // OAuth 1.0 has a verifier for a code, which its plan captures.
+        let mut exchangeable = code.is_some();
         let captures = pending.plan.grant.authorization.iter().flat_map(|authorization| &authorization.captures);
         for capture in captures {
             let Source::Callback(name) = &capture.source else { continue };
+            exchangeable |= parameter(name).is_some_and(|value| !value.is_empty());
             let Some(value) = parameter(name).filter(|value| value.len() <= 16 << 10) else { continue };
             if capture.visible {
                 pending.visible.insert(capture.name.clone(), value.to_owned());
             } else {
                 secrets.insert(capture.name.clone(), Secret::new(value));
             }
+        }
+        if !exchangeable {
+            return Err(refused("it brings no code"));
         }
         if let Binding::Loopback(port) = pending.binding {
             let receipt = self.random_text();
@@ -352,5 +365,38 @@ fn no_browser(protocol: &str) -> Error {
         rule: "no-browser",
         message: format!("the protocol `{protocol}` signs in without a browser"),
         hint: Some("reconnect the connection with new secrets instead".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_the_rfc() {
+        // RFC 7636 appendix B.
+        let verifier = PkceCodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+        assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        assert_eq!(challenge.method().as_str(), "S256");
+    }
+
+    #[test]
+    fn an_issuer_shares_its_origin_with_where_the_person_was_sent() {
+        for good in ["https://login.example.com", "https://login.example.com/", "https://login.example.com/tenant/v2.0"]
+        {
+            assert!(is_issuer(good, "https://login.example.com"), "{good}");
+        }
+        for bad in [
+            "https://attacker.example",
+            "https://login.example.com.attacker.example",
+            "https://login.example.com@attacker.example",
+            "http://login.example.com",
+            "https://login.example.com:8443",
+            "login.example.com",
+            "",
+        ] {
+            assert!(!is_issuer(bad, "https://login.example.com"), "{bad}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
-use turnbuckle::{Error, Host};
+use turnbuckle::{Error, Failure, Host};
 use utoipa::openapi::HttpMethod;
 
 use super::Who;
@@ -38,7 +38,8 @@ pub(super) struct Target {
 
 /// Sends a request through a connection, by the method of this one; TRACE and CONNECT are refused. The body, `Content-Type`
 /// and `Accept` travel as they are, any other header as `Turnbuckle-Header-<name>`. An answer with `Turnbuckle-Send: upstream`
-/// is the service's own, and `Turnbuckle-Send-Headers` names the headers that it came with.
+/// is the service's own, and `Turnbuckle-Send-Headers` names the headers that it came with. Where it means a failure, by its status
+/// or by what the connector knows of its service, `Turnbuckle-Failure` says which.
 #[utoipa::path(method(get), operation_id = "connections.send", path = "/api/v1/connections/{key}/send", tag = "connections", params(("key" = String, Path), Target), responses((status = "default", description = "The service's own answer"), (status = 403, body = Words), (status = 404, body = Words), (status = 409, body = Words), (status = 502, body = Words), (status = 504, body = Words)))]
 pub(super) async fn send(
     State(host): State<Host>,
@@ -65,6 +66,7 @@ pub(super) async fn send(
     *outgoing.headers_mut() = forwarded(&parts.headers)?;
     let response = host.send(&who, &key, outgoing).await?;
     let mut response = response.map(Body::new);
+    let meant = response.extensions().get::<Failure>().map(|failure| failure.kind.name());
     let headers = response.headers_mut();
     // The answer of a stranger must not act under this server's name.
     headers.remove(header::SET_COOKIE);
@@ -74,6 +76,9 @@ pub(super) async fn send(
     headers.insert(HeaderName::from_static("turnbuckle-send-headers"), names);
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.insert(HeaderName::from_static("turnbuckle-send"), HeaderValue::from_static("upstream"));
+    if let Some(meant) = meant {
+        headers.insert(HeaderName::from_static("turnbuckle-failure"), HeaderValue::from_static(meant));
+    }
     Ok(response)
 }
 
