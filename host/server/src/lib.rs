@@ -1,7 +1,7 @@
 //! The HTTP API of a Turnbuckle host.
 //!
-//! Who asks is settled first ([`access`]), then where the request comes from ([`guard`]); then a route calls one method of
-//! the [`turnbuckle::Host`] and shows its answer. The one place where an error becomes a status is [`problem`].
+//! Who asks is settled first (`access`), then where the request comes from (`guard`); then a route calls one method of
+//! the [`turnbuckle::Host`] and shows its answer. The one place where an error becomes a status is `problem`.
 
 mod access;
 mod guard;
