@@ -1,7 +1,7 @@
 //! Compiles connectors: `turnbuckle connector build PATH…`.
 //!
 //! A connector is a crate with a `cdylib`, for the target `wasm32-wasip2`. Three roads lead there: the target is installed;
-//! rustup can add it; or the distribution has a compiler with its library source ([`road`]). Cargo's own freshness decides
+//! rustup can add it; or the distribution has a compiler with its library source (`road`). Cargo's own freshness decides
 //! what is compiled, in a target folder of its own, so that building a connector never disturbs building anything else.
 
 mod cargo;
