@@ -11,8 +11,10 @@ use turnbuckle_tests::world::{Ran, Serving, Waiting, World};
 
 use crate::scene::{BINARY, install, left_out, peers, wrong_fields};
 
-/// The last part of the redirect URI of a connection by the `http` connector with a client of its own.
-const OWN_CLIENT: &str = "http.oauth2";
+/// The last part of the redirect URI of a connection by the `http` connector with a client of its own at this provider.
+fn own_client(oidc: &Oidc) -> String {
+    format!("http.oauth2.{}", oidc.origin().trim_start_matches("http://"))
+}
 
 /// A provider, and a server whose connections may reach it.
 pub(crate) struct Stage {
@@ -96,7 +98,7 @@ impl Stage {
 }
 
 pub(crate) fn provider(test: &str) -> Option<Oidc> {
-    let found = Oidc::start(&peers(), &[OWN_CLIENT, "acme", "other"]);
+    let found = Oidc::start(&peers(), &["http.oauth2.{host}", "acme", "other"]);
     if found.is_none() {
         left_out(test, "node with oidc-provider in ~/.cache/turnbuckle-peers");
     }
@@ -154,7 +156,11 @@ fn a_command_prints_where_to_agree_waits_and_ends_with_an_active_connection() {
     let made = ran.json();
     assert_eq!((&made["status"], &made["name"]), (&json!("active"), &json!("Orders")), "{made:#}");
     assert!(!ran.out.contains("/auth?"), "what a program reads has no words for people: {}", ran.out);
-    assert!(ran.err.contains(&format!("/oauth/callback/{OWN_CLIENT}")), "the redirect URI is said: {}", ran.err);
+    assert!(
+        ran.err.contains(&format!("/oauth/callback/{}", own_client(&oidc))),
+        "the redirect URI is said: {}",
+        ran.err
+    );
     assert!(!world.data().join("server.json").exists(), "whoever listened for the browser is gone");
     assert_eq!(oidc.count("authorization_code"), 1);
 
@@ -169,7 +175,11 @@ fn a_command_beside_a_server_lets_the_server_be_called_back() {
     let Some(stage) = Stage::set("sign-in by the command, beside a server") else { return };
     let arguments = create(&stage.oidc, &stage.world, "Orders");
     let ran = agreed(&stage.oidc, Waiting::start(&mut json_of(&stage.world, &arguments)), "ada").done();
-    assert!(ran.err.contains(&format!("{}/oauth/callback/{OWN_CLIENT}", stage.server.url)), "{}", ran.err);
+    assert!(
+        ran.err.contains(&format!("{}/oauth/callback/{}", stage.server.url, own_client(&stage.oidc))),
+        "{}",
+        ran.err
+    );
     assert_eq!(stage.view("Orders")["status"], "active");
     assert_eq!(stage.send("Orders").ended(200).json()["sub"], "ada");
 }
@@ -194,6 +204,37 @@ fn what_else_knocks_at_the_commands_port_does_not_end_it() {
     }
     browser.get(&loopback).ended(200);
     assert_eq!(waiting.ended().done().json()["status"], "active");
+}
+
+#[test]
+fn sockets_that_say_nothing_do_not_keep_the_browser_out() {
+    let Some(stage) = Stage::set("idle sockets at the command's port") else { return };
+    let (waiting, mut browser, loopback) = about_to_return(&stage);
+    let (command, _) = loopback.split_once("/?").unwrap();
+    let port = command.trim_start_matches("http://");
+    #[expect(clippy::disallowed_types, reason = "a socket that asks nothing, which no client of HTTP opens")]
+    let held: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(port).unwrap()).collect();
+    // One after another they would take longer than the browser waits for an answer.
+    browser.get(&loopback).ended(200);
+    assert_eq!(waiting.ended().done().json()["status"], "active");
+    drop(held);
+}
+
+#[test]
+fn a_page_that_guesses_a_receipt_does_not_take_a_persons_sign_in_away() {
+    let Some(stage) = Stage::set("a forged receipt at the command's port") else { return };
+    let (waiting, mut browser, loopback) = about_to_return(&stage);
+    let (command, _) = loopback.split_once("/?").unwrap();
+    for forged in ["?receipt=forged", "?receipt=", "?error=forged", "?error=forged&state=", "?error=forged&state=AAAA"]
+    {
+        browser.get_with(&format!("{command}/{forged}"), &[("referer", "http://evil.example/")]);
+    }
+    // A command that has given up hears the person no more.
+    let path = loopback.strip_prefix(command).unwrap();
+    let heard = Api::new(command, None).attempt(Method::GET, path, &[], bytes::Bytes::new());
+    let ran = waiting.ended();
+    assert!(heard.is_some(), "the command gave up: {}", ran.err);
+    assert_eq!(ran.done().json()["status"], "active");
 }
 
 #[test]
@@ -224,7 +265,10 @@ fn a_browser_that_began_by_the_api_finishes_by_its_cookie() {
     let mut browser = Browser::new();
     let authorize = stage.begin(&mut browser, "Orders", &json!({}));
     assert_eq!(parameter(&authorize, "code_challenge_method"), "S256");
-    assert_eq!(parameter(&authorize, "redirect_uri"), format!("{}/oauth/callback/{OWN_CLIENT}", stage.server.url));
+    assert_eq!(
+        parameter(&authorize, "redirect_uri"),
+        format!("{}/oauth/callback/{}", stage.server.url, own_client(&stage.oidc))
+    );
     let callback = stage.oidc.agree(&mut browser, &authorize, "ada");
     let page = browser.get(&callback).ended(200);
     assert!(page.text().contains("<h1>Connected</h1>"), "{}", page.text());
@@ -453,7 +497,7 @@ fn an_assertion_that_this_host_signs_is_verified_by_somebody_else() {
     });
     let mut private = public.clone();
     private["d"] = json!("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI");
-    let Some(oidc) = Oidc::with_key(&peers(), &[OWN_CLIENT], &public) else {
+    let Some(oidc) = Oidc::with_key(&peers(), &["http.oauth2.{host}"], &public) else {
         return left_out("JWT bearer", "node with oidc-provider in ~/.cache/turnbuckle-peers");
     };
     let stage = Stage::beside(oidc, &[]);

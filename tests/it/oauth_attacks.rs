@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::browser::{Browser, parameter, parameters, with_parameters};
+use turnbuckle_tests::oidc;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::world::{Serving, World};
 
@@ -143,6 +144,11 @@ struct Attack {
     words: &'static str,
 }
 
+/// The last part of the redirect URI of a connection with a client of its own.
+fn own_client(service: &Upstream) -> String {
+    format!("http.oauth2.{}", service.origin().trim_start_matches("http://"))
+}
+
 fn attacks(ring: &Ring, own: &Begun, other: &Begun) -> Vec<Attack> {
     let (state, good) = (own.state(), own.callback());
     let cookie = || Some(own.cookie());
@@ -159,7 +165,11 @@ fn attacks(ring: &Ring, own: &Begun, other: &Begun) -> Vec<Attack> {
     let client = "it came to the callback of another client";
     let service = "it comes from another service";
     let attack = |name, url: String, cookie, words| Attack { name, url, cookie, status: 409, words };
-    let path = |last: &str| good.replace("/http.oauth2?", &format!("/{last}?"));
+    // The last part of its redirect URI names the client and the service.
+    let last = own_client(&ring.honest);
+    let path = |other: &str| good.replace(&format!("/{last}?"), &format!("/{other}?"));
+    let name = own.cookie().split_once('=').unwrap().0.to_owned();
+    let as_cookie = |value: &str| Some(format!("{name}={value}"));
     vec![
         attack("no state", with(&[("code", CODE)]), cookie(), "it has no state"),
         attack("an empty state", with(&[("code", CODE), ("state", "")]), cookie(), "the sign-in is refused"),
@@ -175,22 +185,23 @@ fn attacks(ring: &Ring, own: &Begun, other: &Begun) -> Vec<Attack> {
         attack("the same state twice", and(&format!("state={state}")), cookie(), "it has no state"),
         attack("the state of another sign-in", other.callback(), cookie(), browser),
         attack("no cookie", good.clone(), None, browser),
-        attack("an empty cookie", good.clone(), Some("turnbuckle-sign-in=".into()), browser),
-        attack("a cookie that was guessed", good.clone(), Some("turnbuckle-sign-in=AAAA".into()), browser),
+        attack("an empty cookie", good.clone(), as_cookie(""), browser),
+        attack("a cookie that was guessed", good.clone(), as_cookie("AAAA"), browser),
         attack("the cookie of another browser", good.clone(), Some(other.cookie()), browser),
-        attack("the state as a cookie", good.clone(), Some(format!("turnbuckle-sign-in={state}")), browser),
+        attack("the state as a cookie", good.clone(), as_cookie(&state), browser),
         attack("a cookie of another name", good.clone(), Some(format!("sign-in={}", secret(&own.cookie()))), browser),
         attack(
             "a cookie that was planted before the right one",
             good.clone(),
-            Some(format!("turnbuckle-sign-in=AAAA; {}", own.cookie())),
+            Some(format!("{name}=AAAA; {}", own.cookie())),
             browser,
         ),
         attack("the callback of an identity provider", path("acme"), cookie(), client),
-        attack("the callback of another connector", path("salesforce.oauth2"), cookie(), client),
-        attack("the callback of another protocol", path("http.jwt-bearer"), cookie(), client),
-        attack("a callback in other letters", path("HTTP.OAUTH2"), cookie(), client),
-        attack("a callback with its dot encoded twice", path("http%252Eoauth2"), cookie(), client),
+        attack("the callback of another connector", path(&last.replace("http.", "salesforce.")), cookie(), client),
+        attack("the callback of another protocol", path(&last.replace("oauth2", "jwt-bearer")), cookie(), client),
+        attack("the callback of another service", path(&own_client(&ring.evil)), cookie(), client),
+        attack("a callback in other letters", path(&last.to_uppercase()), cookie(), client),
+        attack("a callback with its dot encoded twice", path(&last.replace("http.", "http%252E")), cookie(), client),
         attack("an attacker's issuer", and(&format!("iss={}", ring.evil.origin())), cookie(), service),
         attack(
             "an issuer that begins like the right one",
@@ -365,7 +376,7 @@ fn the_authorization_url_carries_a_challenge_that_the_token_request_answers_and_
 fn neither_names_nor_parameters_of_a_request_choose_where_a_person_is_sent_back_to() {
     let ring = Ring::new();
     ring.made("Orders", &ring.honest);
-    let expected = format!("{}/oauth/callback/http.oauth2", ring.server.url);
+    let expected = format!("{}/oauth/callback/{}", ring.server.url, own_client(&ring.honest));
     for header in ["x-forwarded-host", "x-forwarded-server", "forwarded", "x-host", "x-original-url", "referer"] {
         let begun = ring.begun_with("Orders", &[(header, "evil.example")]);
         assert_eq!(parameter(&begun.authorize, "redirect_uri"), expected, "{header}");
@@ -425,7 +436,10 @@ fn settings_can_not_smuggle_parameters_into_the_authorization_url() {
     new["settings"]["client-id"] = json!("desk&code_challenge_method=plain");
     ring.api.post("/connections", &new).ended(201);
     let begun = ring.begun("Orders");
-    assert_eq!(parameter(&begun.authorize, "redirect_uri"), format!("{}/oauth/callback/http.oauth2", ring.server.url));
+    assert_eq!(
+        parameter(&begun.authorize, "redirect_uri"),
+        format!("{}/oauth/callback/{}", ring.server.url, own_client(&ring.honest))
+    );
     assert_eq!(parameter(&begun.authorize, "scope"), "read&redirect_uri=http://evil.example/&state=fixed#");
     assert_eq!(parameter(&begun.authorize, "client_id"), "desk&code_challenge_method=plain");
     for (field, value) in [
@@ -442,6 +456,25 @@ fn settings_can_not_smuggle_parameters_into_the_authorization_url() {
         let problem = ring.api.post("/connections", &new).ended(422).json();
         assert_eq!(wrong_fields(&problem), [field], "{value}: {problem:#}");
     }
+}
+
+#[test]
+fn a_code_of_one_service_is_not_carried_to_another_that_passed_the_person_on() {
+    // Cross-service: a person begins at the attacker's service, which sends the browser on to the honest one with its own
+    // state. The honest service says in its answer nothing of who it is. The code must not reach the attacker.
+    let ring = Ring::new();
+    ring.made("Orders", &ring.honest);
+    ring.made("Trap", &ring.evil);
+    let (victim, mut trap) = (ring.begun("Orders"), ring.begun("Trap"));
+    let passed_on: Vec<_> = parameters(&victim.authorize)
+        .into_iter()
+        .map(|(name, value)| if name == "state" { (name, trap.state()) } else { (name, value) })
+        .collect();
+    let at_honest = with_parameters(&victim.authorize, &passed_on);
+    let home = with_parameters(&parameter(&at_honest, "redirect_uri"), &[("code", CODE), ("state", &trap.state())]);
+    let page = trap.browser.get(&home);
+    let stolen = ring.evil.arrived().into_iter().filter(|arrived| arrived.text().contains(CODE)).count();
+    assert_eq!(stolen, 0, "the attacker's token endpoint was given the honest service's code: {}", page.text());
 }
 
 #[test]
@@ -469,11 +502,23 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
     stage.api.post("/connections", &stage.waiting("Orders")).ended(201);
     trap("Trap", None);
     trap("Other trap", Some("other"));
-    for (key, words) in
-        [("Trap", "it comes from another service"), ("Other%20trap", "it came to the callback of another client")]
+    // One client for both: then only what the provider says of itself tells them apart.
+    trap("Shared trap", Some("acme"));
+    let mut shared = stage.waiting("Shared orders");
+    shared["settings"].as_object_mut().unwrap().remove("client-id");
+    shared["secrets"] = json!({});
+    shared["identity-provider"] = json!("acme");
+    stage.api.post("/connections", &shared).ended(201);
+    let put = json!({
+        "connector": "http", "protocol": "oauth2", "client-id": oidc::CLIENT, "client-secret": oidc::CLIENT_SECRET,
+    });
+    stage.api.send(Method::PUT, "/setup/identity-providers/acme", &put).ended(200);
+    let (client, service) = ("it came to the callback of another client", "it comes from another service");
+    for (orders, key, words) in
+        [("Orders", "Trap", client), ("Orders", "Other%20trap", client), ("Shared%20orders", "Shared%20trap", service)]
     {
         let mut browser = Browser::new();
-        let honest = stage.begin(&mut browser, "Orders", &json!({}));
+        let honest = stage.begin(&mut browser, orders, &json!({}));
         let state = parameter(&stage.begin(&mut browser, key, &json!({})), "state");
         let passed_on: Vec<_> = parameters(&honest)
             .into_iter()
@@ -487,4 +532,22 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
     assert!(evil.arrived().is_empty(), "the attacker saw nothing");
     assert_eq!(stage.oidc.count("token"), 0);
     assert_eq!(stage.view("Orders")["credential"], Value::Null);
+}
+
+#[test]
+fn two_sign_ins_in_one_browser_do_not_stand_in_each_others_way() {
+    let ring = Ring::new();
+    let mut browser = Browser::new();
+    let mut callbacks = Vec::new();
+    for name in ["Orders", "Invoices"] {
+        ring.made(name, &ring.honest);
+        let answer = ring.api.post(&format!("/connections/{name}/authorize"), &json!({})).ended(200);
+        browser.keep(&ring.server.url, &answer);
+        let authorize = answer.json()["url"].as_str().unwrap().to_owned();
+        callbacks.push(Begun { browser: Browser::new(), authorize }.callback());
+    }
+    for callback in callbacks {
+        let page = browser.get(&callback);
+        assert!(page.text().contains("<h1>Connected</h1>"), "{} {}", page.status, page.text());
+    }
 }

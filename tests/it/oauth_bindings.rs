@@ -133,12 +133,13 @@ async fn a_sign_in_is_void_after_ten_minutes_and_belongs_to_who_began() {
     let host = host_at(&clock, folder.path(), &service).await;
     let (ada, bob) = (Actor::administrator("ada"), Actor::administrator("bob"));
     let base = "http://127.0.0.1:1".parse().unwrap();
+    let provider = format!("http.oauth2.{}", service.origin().trim_start_matches("http://"));
     let set = |minutes: i64| {
         *clock.lock().unwrap() = begin.checked_add(SignedDuration::from_mins(minutes)).unwrap();
     };
     let started = async |authorize: Authorize| {
         let begun = host.authorize_connection(&ada, "Orders", &base, authorize).await.unwrap();
-        let cookie = begun.cookie.as_ref().map(|cookie| cookie.expose().to_owned());
+        let cookie = begun.cookie.as_ref().map(|cookie| cookie.value.expose().to_owned());
         (vec![("state".to_owned(), parameter(&begun.url, "state")), ("code".to_owned(), CODE.to_owned())], cookie)
     };
     let loopback = || Authorize { loopback_port: Some(9), ..Authorize::default() };
@@ -156,21 +157,21 @@ async fn a_sign_in_is_void_after_ten_minutes_and_belongs_to_who_began() {
         set(0);
         let (parameters, cookie) = started(Authorize::default()).await;
         set(minutes);
-        let late = host.authorization_callback("http.oauth2", &parameters, cookie.as_deref()).await;
+        let late = host.authorization_callback(&provider, &parameters, cookie.as_deref()).await;
         let words = refused(late.unwrap_err());
         assert!(words.starts_with("callback: ") && words.contains("expired") || words.contains("too late"), "{words}");
     }
     set(0);
     let (parameters, _) = started(loopback()).await;
     set(5);
-    let receipt = receipt_of(host.authorization_callback("http.oauth2", &parameters, None).await.unwrap());
+    let receipt = receipt_of(host.authorization_callback(&provider, &parameters, None).await.unwrap());
     set(11);
     let late = refused(host.complete_authorization(&ada, &receipt).await.unwrap_err());
     assert!(late.starts_with("receipt: "), "{late}");
 
     set(0);
     let (parameters, _) = started(loopback()).await;
-    let receipt = receipt_of(host.authorization_callback("http.oauth2", &parameters, None).await.unwrap());
+    let receipt = receipt_of(host.authorization_callback(&provider, &parameters, None).await.unwrap());
     let stranger = refused(host.complete_authorization(&bob, &receipt).await.unwrap_err());
     assert!(stranger.starts_with("receipt: "), "{stranger}");
     assert!(service.arrived().is_empty(), "nothing was sent");
@@ -179,6 +180,6 @@ async fn a_sign_in_is_void_after_ten_minutes_and_belongs_to_who_began() {
     set(0);
     let (parameters, cookie) = started(Authorize::default()).await;
     set(9);
-    let done = host.authorization_callback("http.oauth2", &parameters, cookie.as_deref()).await.unwrap();
+    let done = host.authorization_callback(&provider, &parameters, cookie.as_deref()).await.unwrap();
     assert!(matches!(done, CallbackAnswer::Done { authorized: true, .. }), "{done:?}");
 }

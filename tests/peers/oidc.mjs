@@ -31,7 +31,8 @@ const grants = new Set();
 const waiting = [];
 
 const provider = new Provider(issuer, {
-  clients: options.clients,
+  // A redirect URI that names the service: `{host}`.
+  clients: JSON.parse(JSON.stringify(options.clients).replaceAll('{host}', new URL(issuer).host)),
   cookies: { keys: ['of no use outside of a test'] },
   pkce: { required: () => true },
   features: {

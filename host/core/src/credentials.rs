@@ -32,6 +32,7 @@ use crate::store::Store;
 use vault::{Vault, VaultError};
 
 pub(crate) use grant::{Obtained, Opened};
+pub use sign_in::sign_in_cookie;
 pub(crate) use sign_in::{Begin, Callback, Finish, Return};
 pub(crate) use usable::{Staged, Usable};
 

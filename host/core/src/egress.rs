@@ -60,7 +60,7 @@ use self::decode::Decoded;
 pub(crate) use self::error::{Denied, EgressError, EgressSetupError, PermitError, Phase, Rule};
 pub(crate) use self::expand::{Values, expand_origins};
 pub(crate) use self::keys::{Hash, Key, Keys};
-pub(crate) use self::obtain::{Brought, ObtainError, Scope, authorization_url, redact};
+pub(crate) use self::obtain::{Brought, ObtainError, Scope, authorization_origin, authorization_url, redact};
 pub(crate) use self::permit::Permit;
 pub(crate) use self::plan::check_plan;
 use self::policy::{Route, Rules};

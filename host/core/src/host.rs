@@ -221,8 +221,9 @@ impl Host {
     ) -> Result<Authorization, Error> {
         self.inner.connections.authorize(actor, key, base, authorize).await
     }
-    /// A browser came back to `/oauth/callback/{provider}`; `cookie` is what it holds. Nobody need be signed in here: it is
-    /// known by its state and by where it comes from.
+    /// A browser came back to `/oauth/callback/{provider}`; `cookie` is what it holds by the name that
+    /// [`sign_in_cookie`](crate::sign_in_cookie) gives for the state it brings. Nobody need be signed in here: it is known by
+    /// that state and by where it comes from.
     pub async fn authorization_callback(
         &self,
         provider: &str,

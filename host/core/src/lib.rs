@@ -24,6 +24,7 @@ mod store;
 mod model;
 
 pub use connections::Body;
+pub use credentials::sign_in_cookie;
 pub use host::{Builder, CallbackAnswer, Host};
 pub use model::actor::{Actor, Permission};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
@@ -38,7 +39,7 @@ pub use model::secret::Secret;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
     Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
-    CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport,
+    Cookie, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport,
     NewConnection, Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Tokens, Upgrade,
     UpgradeReport, UpgradeRow,
 };

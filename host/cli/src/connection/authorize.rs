@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use turnbuckle::{Authorization, ConnectionView, Reconnected, Secret};
 use url::Url;
 
@@ -25,6 +25,8 @@ use crate::progress::Work;
 const PATIENCE: Duration = Duration::from_secs(11 * 60);
 /// A request line with a receipt is short.
 const REQUEST: usize = 8 * 1024;
+/// Browsers open a few sockets ahead of their need.
+const AT_ONCE: usize = 32;
 const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Turnbuckle</title>\
 <body style=\"font:1.05rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto;padding:0 1.5rem\">\
 <h1 style=\"font-size:1.5rem\">Back to the command</h1><p>It says how it went. You can close this window.</p>";
@@ -94,34 +96,82 @@ async fn sign_in(
         output.warn("no browser could be opened; follow the link by hand");
     }
     let work = Work::begin(output, "waiting for the browser");
-    let receipt = tokio::time::timeout(PATIENCE, receipt(&listener)).await;
+    // Words of a refusal come with the state, which no page knows that only guessed the port.
+    let state = Url::parse(url).ok().and_then(|url| parameter(&url, "state"));
+    let mut knocks = Knocks::at(listener);
+    let heard = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match knocks.next().await {
+                Knock::Receipt(receipt) => {
+                    let finish = client.post(&["authorizations"]).json(&json!({"receipt": receipt}));
+                    match finish.answer().await {
+                        // Guessed, by whatever page of the browser: the one that is meant may still come.
+                        Err(Error::Problem(problem)) if problem.code == "receipt" => {}
+                        answer => return answer,
+                    }
+                }
+                Knock::Refused { words, state: shown } if shown == state => {
+                    return Err(Error::NotPassed { message: words, hint: None });
+                }
+                Knock::Refused { .. } => {}
+            }
+        }
+    })
+    .await;
     work.gone();
-    match receipt {
-        Ok(Ok(receipt)) => client.post(&["authorizations"]).json(&json!({"receipt": receipt})).answer().await,
-        Ok(Err(words)) => Err(Error::NotPassed { message: words, hint: None }),
-        Err(_elapsed) => Err(Error::NotPassed {
+    heard.unwrap_or_else(|_elapsed| {
+        Err(Error::NotPassed {
             message: "nobody came back from the browser in ten minutes".into(),
             hint: Some(format!("begin again: turnbuckle connection authorize '{key}'")),
-        }),
-    }
+        })
+    })
 }
 
-/// Waits for the browser. What else knocks at the port is answered and forgotten.
-async fn receipt(listener: &TcpListener) -> Result<String, String> {
-    loop {
-        let Ok((stream, _peer)) = listener.accept().await else { continue };
-        // One that says nothing must not keep the browser out.
-        let asked = tokio::time::timeout(Duration::from_secs(5), asked(stream)).await;
-        match asked {
-            Ok(Some(Ok(receipt))) => return Ok(receipt),
-            Ok(Some(Err(words))) => return Err(words),
-            Ok(None) | Err(_) => {}
+/// What a request at the command's port brings.
+enum Knock {
+    /// What finishes the sign-in, if the host knows it.
+    Receipt(String),
+    /// Why there is none.
+    Refused { words: String, state: Option<String> },
+}
+
+/// Requests at the command's port. They are read side by side, so one that says nothing does not keep the browser out.
+struct Knocks {
+    listener: TcpListener,
+    reading: JoinSet<Option<Knock>>,
+}
+
+impl Knocks {
+    fn at(listener: TcpListener) -> Self {
+        Self { listener, reading: JoinSet::new() }
+    }
+
+    /// The next one that is meant for the command. What else knocks is answered and forgotten.
+    async fn next(&mut self) -> Knock {
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept(), if self.reading.len() < AT_ONCE => {
+                    let Ok((stream, _peer)) = accepted else { continue };
+                    self.reading.spawn(async move {
+                        tokio::time::timeout(Duration::from_secs(5), asked(stream)).await.ok().flatten()
+                    });
+                }
+                Some(read) = self.reading.join_next() => {
+                    if let Ok(Some(knock)) = read {
+                        return knock;
+                    }
+                }
+            }
         }
     }
 }
 
-/// What one request brings: a receipt, why there is none, or nothing that is meant for us.
-async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Result<String, String>> {
+fn parameter(url: &Url, wanted: &str) -> Option<String> {
+    url.query_pairs().find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+}
+
+/// What one request brings, if it is meant for the command.
+async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Knock> {
     let mut request = Vec::new();
     let mut chunk = [0; 1024];
     while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST {
@@ -133,11 +183,8 @@ async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<Result
     let text = String::from_utf8_lossy(&request);
     let target = text.lines().next()?.strip_prefix("GET ")?.split(' ').next()?.to_owned();
     let url = Url::parse("http://127.0.0.1").ok()?.join(&target).ok()?;
-    let found = url.query_pairs().find_map(|(name, value)| match &*name {
-        "receipt" => Some(Ok(value.into_owned())),
-        "error" => Some(Err(value.into_owned())),
-        _ => None,
-    });
+    let refused = || Some(Knock::Refused { words: parameter(&url, "error")?, state: parameter(&url, "state") });
+    let found = parameter(&url, "receipt").map(Knock::Receipt).or_else(refused);
     let (status, page) = if found.is_some() { ("200 OK", PAGE) } else { ("404 Not Found", "") };
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\

@@ -107,9 +107,12 @@ impl Connections {
                 Ok(())
             })
             .await?;
-        // One that waits for a person has nothing to test yet.
-        if connection.complete {
-            self.test_stored(connection).await?;
+        // One that waits for a person has nothing to test yet. That a test could not be made does not undo what is stored: it
+        // is answered as what it is, not tested.
+        if connection.complete
+            && let Err(error) = self.test_stored(connection).await
+        {
+            tracing::warn!(connection = %id, %error, "a new connection could not be tested");
         }
         Ok(id)
     }

@@ -2,8 +2,8 @@
 //!
 //! A `state` and a code verifier stop a stranger who throws a code at the callback. They do not stop one who lets a victim
 //! finish what he began himself, nor a service that passes another service's code on. So four things more are checked, each
-//! before a token request could leave: the redirect URI belongs to one client of one connector, and the sign-in must have been
-//! begun for it; what the service says of itself (`iss`, RFC 9207) must agree with where the person was sent; the browser that
+//! before a token request could leave: the redirect URI belongs to one client of one connector at one service (RFC 9700 section
+//! 4.4.2.2), and the sign-in must have been begun for it; what the service says of itself (`iss`, RFC 9207) must agree with where the person was sent; the browser that
 //! comes back must be the one that began, known by a cookie or by being on the machine of the command that began; and who
 //! finishes must be who began. A state serves once, whatever comes of it.
 
@@ -26,8 +26,10 @@ use crate::model::authentication::Source;
 use crate::model::connection::Connection;
 use crate::model::credential::{Binding, CODE, Pending, Purpose};
 use crate::model::error::Error;
+use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::verdict::Failure;
+use crate::model::view::Cookie;
 
 /// RFC 9700 asks for a short life; a person has to find a password and a phone in it.
 const LASTS: SignedDuration = SignedDuration::from_mins(10);
@@ -60,8 +62,14 @@ pub(crate) struct Begun {
     /// What has to be registered at the service.
     pub(crate) redirect_uri: String,
     pub(crate) expires_at: jiff::Timestamp,
-    /// What the browser's cookie holds, where it is known by one.
-    pub(crate) cookie: Option<Secret>,
+    /// The browser's cookie, where it is known by one.
+    pub(crate) cookie: Option<Cookie>,
+}
+
+/// The cookie of the browser that brings this state back. Each sign-in has one of its own, so that two of them in one browser
+/// leave each other alone.
+pub fn sign_in_cookie(state: &str) -> String {
+    format!("turnbuckle-sign-in-{}", &hash(state)[..16])
 }
 
 /// What became of a callback.
@@ -90,7 +98,9 @@ impl Credentials {
         let Some(authorization) = &plan.grant.authorization else {
             return Err(no_browser(&connection.protocol).into());
         };
-        let provider = provider_of(connection);
+        let secrets = self.unseal(connection.id, &connection.secrets)?;
+        let fields = self.field_values(pinned, &secrets)?;
+        let provider = provider_of(connection, egress::authorization_origin(authorization, &fields).as_ref());
         let mut redirect_uri = begin.base.clone();
         redirect_uri.set_path(&format!("/oauth/callback/{provider}"));
         redirect_uri.set_query(None);
@@ -98,9 +108,7 @@ impl Credentials {
         let (state, verifier) = (self.random_text(), PkceCodeVerifier::new(self.random_text()));
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
 
-        let secrets = self.unseal(connection.id, &connection.secrets)?;
-        let mut base = self.field_values(pinned, &secrets)?;
-        base = base.public(REDIRECT_URI, redirect_uri.as_str()).public(STATE, &state);
+        let mut base = fields.public(REDIRECT_URI, redirect_uri.as_str()).public(STATE, &state);
         let mut own = vec![
             ("response_type", "code".to_owned()),
             ("redirect_uri", redirect_uri.to_string()),
@@ -121,8 +129,9 @@ impl Credentials {
         let (binding, cookie) = match begin.back {
             Return::Loopback(port) => (Binding::Loopback(port), None),
             Return::Cookie => {
-                let cookie = self.random_text();
-                (Binding::Cookie(hash(&cookie)), Some(Secret::new(cookie)))
+                let value = self.random_text();
+                let binding = Binding::Cookie(hash(&value));
+                (binding, Some(Cookie { name: sign_in_cookie(&state), value: Secret::new(value) }))
             }
         };
         let now = self.outside.now();
@@ -203,7 +212,10 @@ impl Credentials {
         if let Some(code) = parameter("error") {
             let failure = answer::of_callback(code, parameter("error_description"));
             return match pending.binding {
-                Binding::Loopback(port) => Ok(Callback::GoOn(loopback(port, "error", &failure.message)?)),
+                // The state is used up; to the command it proves that this is no page that guessed its port.
+                Binding::Loopback(port) => {
+                    Ok(Callback::GoOn(loopback(port, &[("error", &failure.message), (STATE, state)])?))
+                }
                 Binding::Cookie(_) | Binding::Receipt(_) => Err(Unusable::Failed(failure)),
             };
         }
@@ -234,7 +246,7 @@ impl Credentials {
             let shelved = hash(&receipt);
             pending.binding = Binding::Receipt(shelved.clone());
             self.shelve(shelved, pending, secrets).await?;
-            return Ok(Callback::GoOn(loopback(port, "receipt", &receipt)?));
+            return Ok(Callback::GoOn(loopback(port, &[("receipt", &receipt)])?));
         }
         // Sealed again for the place where it stood, so that there is one way on from here.
         pending.secrets = self.seal_on(Shelf::Pending, &shelved, &secrets);
@@ -330,11 +342,19 @@ impl Credentials {
     }
 }
 
-/// The last part of a connection's redirect URI. A client of its own has one that no identity provider can be named like.
-fn provider_of(connection: &Connection) -> String {
-    match &connection.identity_provider {
-        Some(name) => name.clone(),
-        None => format!("{}.{}", connection.connector.name, connection.protocol),
+/// The last part of a connection's redirect URI. A client of its own has one that no identity provider can be named like. It
+/// names the service too, such as `http.oauth2.login.example.com`: where the connection's settings say which service it is, a
+/// service could otherwise have the code of another one brought to itself.
+fn provider_of(connection: &Connection, service: Option<&Origin>) -> String {
+    if let Some(name) = &connection.identity_provider {
+        return name.clone();
+    }
+    let own = format!("{}.{}", connection.connector.name, connection.protocol);
+    match service {
+        Some(service) if service.scheme() == "https" && service.port() == 443 => format!("{own}.{}", service.host()),
+        Some(service) => format!("{own}.{}:{}", service.host(), service.port()),
+        // Only what the service itself answered first says where it is.
+        None => own,
     }
 }
 
@@ -343,9 +363,9 @@ fn is_issuer(issuer: &str, sent_to: &str) -> bool {
     Url::parse(issuer).is_ok_and(|issuer| issuer.origin().ascii_serialization() == sent_to)
 }
 
-fn loopback(port: u16, name: &str, value: &str) -> Result<Url, Error> {
+fn loopback(port: u16, parameters: &[(&str, &str)]) -> Result<Url, Error> {
     let base = format!("http://127.0.0.1:{port}/");
-    Url::parse_with_params(&base, [(name, value)]).map_err(|error| Error::internal("writing a URL")(Box::new(error)))
+    Url::parse_with_params(&base, parameters).map_err(|error| Error::internal("writing a URL")(Box::new(error)))
 }
 
 fn hash(text: &str) -> String {

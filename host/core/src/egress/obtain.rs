@@ -19,6 +19,7 @@ use super::permit::Permit;
 use super::redact::Redactor;
 use super::{Body, Egress};
 use crate::model::authentication::{self as plan, Authorization, Derived, Parameter};
+use crate::model::origin::Origin;
 use crate::model::outside::Outside;
 
 /// The longest answer with a credential in it. Tokens with many claims have some KiB.
@@ -136,6 +137,12 @@ pub(crate) fn authorization_url(
     url.set_query(Some(&query));
     url.set_fragment(None);
     Ok(url)
+}
+
+/// Where a person is going to be sent, as far as a connection's own fields say it.
+pub(crate) fn authorization_origin(authorization: &Authorization, fields: &Values) -> Option<Origin> {
+    let url = expand::url(&authorization.url, fields, "the authorization URL").ok()?;
+    Origin::of(&Url::parse(&url.text).ok()?)
 }
 
 /// Takes secrets out of words that a service wrote.

@@ -17,7 +17,9 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
-pub use sign_in::{Authorization, Authorize, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens};
+pub use sign_in::{
+    Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
+};
 
 /// A part of a list, and where the next part begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
-use turnbuckle::{Authorization, Authorize, CallbackAnswer, Host, Reconnected};
+use turnbuckle::{Authorization, Authorize, CallbackAnswer, Host, Reconnected, sign_in_cookie};
 use url::Url;
 use utoipa::ToSchema;
 
@@ -15,8 +15,6 @@ use crate::input::Json as Input;
 use crate::page;
 use crate::problem::{Problem, Words};
 
-/// Holds what proves that a browser is the one that began.
-const COOKIE: &str = "turnbuckle-sign-in";
 /// As long as a sign-in may take.
 const SECONDS: u32 = 600;
 
@@ -45,8 +43,8 @@ pub(super) async fn authorize(
     let cookie = begun.cookie.as_ref().and_then(|cookie| {
         let secure = if base.scheme() == "https" { "; Secure" } else { "" };
         let path = Url::parse(&begun.redirect_uri).map(|url| url.path().to_owned()).unwrap_or_default();
-        let text =
-            format!("{COOKIE}={}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}", cookie.expose());
+        let (name, value) = (&cookie.name, cookie.value.expose());
+        let text = format!("{name}={value}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}");
         HeaderValue::try_from(text).ok()
     });
     let mut response = Json(begun).into_response();
@@ -84,7 +82,10 @@ pub(super) async fn callback(
     let parameters: Vec<_> = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
-    let mut response = match host.authorization_callback(&provider, &parameters, cookie(&headers)).await {
+    let state = parameters.iter().find(|(name, _)| name == "state").map(|(_, state)| state.as_str());
+    let name = sign_in_cookie(state.unwrap_or_default());
+    let cookie = cookie(&headers, &name);
+    let mut response = match host.authorization_callback(&provider, &parameters, cookie).await {
         Ok(CallbackAnswer::GoOn(url)) => match HeaderValue::try_from(url.as_str()) {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
             Err(_unprintable) => {
@@ -109,8 +110,8 @@ pub(super) async fn callback(
         }
     };
     // It proved what it had to, or failed to.
-    if cookie(&headers).is_some() {
-        let gone = format!("{COOKIE}=; Path=/oauth/callback/{provider}; Max-Age=0; HttpOnly; SameSite=Lax");
+    if cookie.is_some() {
+        let gone = format!("{name}=; Path={}; Max-Age=0; HttpOnly; SameSite=Lax", uri.path());
         if let Ok(gone) = HeaderValue::try_from(gone) {
             response.headers_mut().insert(header::SET_COOKIE, gone);
         }
@@ -118,8 +119,8 @@ pub(super) async fn callback(
     response
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value)
 }

@@ -55,9 +55,18 @@ pub struct Authorization {
     /// Until when.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Timestamp,
-    /// What the cookie of the browser holds.
+    /// The cookie that the browser is known again by.
     #[serde(skip)]
-    pub cookie: Option<Secret>,
+    pub cookie: Option<Cookie>,
+}
+
+/// What proves that a browser is the one that began.
+#[derive(Debug, Clone)]
+pub struct Cookie {
+    /// Its name, which is no other sign-in's.
+    pub name: String,
+    /// What it holds.
+    pub value: Secret,
 }
 
 /// An OAuth client to be registered with the host.
