@@ -318,13 +318,16 @@ fn the_operators_client_leaves_the_form_and_serves_its_own_protocol_only() {
     let secret = format!("client-secret=@{}", secret.display());
     let put = ["setup", "identity-provider", "put", "acme", "--connector", "http", "--protocol", "oauth2"];
     let put = [put.as_slice(), &["--client-id", CLIENT, "--secret", &secret]].concat();
-    let provider = stage.world.json(&put);
+    let server = format!("authorization-server={}", stage.oidc.origin());
+    let provider = stage.world.json(&[put.as_slice(), &["--set", &server]].concat());
     assert_eq!(provider["callback"], "/oauth/callback/acme");
     assert_eq!((&provider["client-id"], &provider["has-secret"]), (&json!(CLIENT), &json!(true)), "{provider:#}");
 
-    // Neither id nor secret is given: both come from the operator.
+    // None of id, secret and server is given: they come from the operator.
     let mut new = stage.waiting("Orders");
-    new["settings"].as_object_mut().unwrap().remove("client-id");
+    for provided in ["client-id", "authorization-server"] {
+        new["settings"].as_object_mut().unwrap().remove(provided);
+    }
     new["secrets"] = json!({});
     let made = stage.api.post("/connections", &new).ended(201).json();
     assert_eq!(made["identity-provider"], "acme", "the only one there is");
@@ -339,6 +342,7 @@ fn the_operators_client_leaves_the_form_and_serves_its_own_protocol_only() {
     let mut other = new.clone();
     other["name"] = json!("Robot");
     other["protocol"] = json!("oauth2-client-credentials");
+    other["settings"]["authorization-server"] = json!(stage.oidc.origin());
     for removed in ["authorization-path", "revocation-path"] {
         other["settings"].as_object_mut().unwrap().remove(removed);
     }

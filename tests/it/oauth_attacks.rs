@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::browser::{Browser, parameter, parameters, with_parameters};
-use turnbuckle_tests::oidc;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::world::{Serving, World};
 
@@ -491,6 +490,7 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
         if let Some(provider) = provider {
             let put = json!({
                 "connector": "http", "protocol": "oauth2", "client-id": "evil-client", "client-secret": "evil-secret",
+                "settings": {"authorization-server": evil.origin()},
             });
             stage.api.send(Method::PUT, &format!("/setup/identity-providers/{provider}"), &put).ended(200);
             new["settings"].as_object_mut().unwrap().remove("client-id");
@@ -502,23 +502,9 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
     stage.api.post("/connections", &stage.waiting("Orders")).ended(201);
     trap("Trap", None);
     trap("Other trap", Some("other"));
-    // One client for both: then only what the provider says of itself tells them apart.
-    trap("Shared trap", Some("acme"));
-    let mut shared = stage.waiting("Shared orders");
-    shared["settings"].as_object_mut().unwrap().remove("client-id");
-    shared["secrets"] = json!({});
-    shared["identity-provider"] = json!("acme");
-    stage.api.post("/connections", &shared).ended(201);
-    let put = json!({
-        "connector": "http", "protocol": "oauth2", "client-id": oidc::CLIENT, "client-secret": oidc::CLIENT_SECRET,
-    });
-    stage.api.send(Method::PUT, "/setup/identity-providers/acme", &put).ended(200);
-    let (client, service) = ("it came to the callback of another client", "it comes from another service");
-    for (orders, key, words) in
-        [("Orders", "Trap", client), ("Orders", "Other%20trap", client), ("Shared%20orders", "Shared%20trap", service)]
-    {
+    for key in ["Trap", "Other%20trap"] {
         let mut browser = Browser::new();
-        let honest = stage.begin(&mut browser, orders, &json!({}));
+        let honest = stage.begin(&mut browser, "Orders", &json!({}));
         let state = parameter(&stage.begin(&mut browser, key, &json!({})), "state");
         let passed_on: Vec<_> = parameters(&honest)
             .into_iter()
@@ -527,7 +513,7 @@ fn the_same_attack_fails_at_a_provider_that_says_who_it_is_and_between_identity_
         let callback = stage.oidc.agree(&mut browser, &with_parameters(&honest, &passed_on), "ada");
         assert_eq!(parameter(&callback, "iss"), stage.oidc.origin());
         let page = browser.get(&callback).ended(409).text();
-        assert!(page.contains(words), "{key}: {page}");
+        assert!(page.contains("it came to the callback of another client"), "{key}: {page}");
     }
     assert!(evil.arrived().is_empty(), "the attacker saw nothing");
     assert_eq!(stage.oidc.count("token"), 0);
@@ -550,4 +536,53 @@ fn two_sign_ins_in_one_browser_do_not_stand_in_each_others_way() {
         let page = browser.get(&callback);
         assert!(page.text().contains("<h1>Connected</h1>"), "{} {}", page.status, page.text());
     }
+}
+
+#[test]
+fn a_client_of_the_operator_serves_no_other_service_than_its_own() {
+    let ring = Ring::new();
+    let put = |settings: &Value| {
+        let put = json!({
+            "connector": "http", "protocol": "oauth2", "client-id": "desk", "client-secret": CLIENT_SECRET,
+            "settings": settings,
+        });
+        ring.api.send(Method::PUT, "/setup/identity-providers/acme", &put)
+    };
+    let by_acme = |name: &str, service: &Upstream| {
+        let mut new = ring.connection(name, service);
+        new["settings"].as_object_mut().unwrap().remove("client-id");
+        new["secrets"] = json!({});
+        new["identity-provider"] = json!("acme");
+        ring.api.post("/connections", &new)
+    };
+    for (settings, field) in [
+        (json!({"authorization-server": "desk"}), "authorization-server"),
+        (json!({"client-secret": "x"}), "client-secret"),
+        (json!({"client-id": "x"}), "client-id"),
+        (json!({"server": "https://example.com"}), "server"),
+    ] {
+        assert_eq!(wrong_fields(&put(&settings).ended(422).json()), [field], "{settings}");
+    }
+
+    // Where the form chooses the service, a client of nowhere is nobody's.
+    put(&json!({})).ended(200);
+    let problem = by_acme("Orders", &ring.honest).ended(422).json();
+    assert_eq!(wrong_fields(&problem), ["authorization-server"], "{problem:#}");
+
+    put(&json!({"authorization-server": ring.honest.origin()})).ended(200);
+    by_acme("Orders", &ring.honest).ended(201);
+    let problem = by_acme("Trap", &ring.evil).ended(422).json();
+    assert_eq!(wrong_fields(&problem), ["authorization-server"], "{problem:#}");
+    let edit = json!({"version": 1, "settings": {"authorization-server": ring.evil.origin()}});
+    let problem = ring.api.send(Method::PATCH, "/connections/Orders", &edit).ended(422).json();
+    assert_eq!(wrong_fields(&problem), ["authorization-server"], "{problem:#}");
+
+    // The operator moves it: what was made for the old place asks nobody until it is edited.
+    put(&json!({"authorization-server": ring.evil.origin()})).ended(200);
+    let problem = ring.api.post("/connections/Orders/authorize", &json!({})).ended(422).json();
+    assert_eq!(wrong_fields(&problem), ["authorization-server"], "{problem:#}");
+    ring.is_untouched("Orders", "a client that moved");
+    let edited = json!({"version": 1, "settings": {"scope": "read"}});
+    let view = ring.api.send(Method::PATCH, "/connections/Orders", &edited).ended(200).json();
+    assert_eq!(view["settings"]["authorization-server"], json!(ring.evil.origin()), "{view:#}");
 }

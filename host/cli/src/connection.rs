@@ -240,7 +240,7 @@ fn passed(verdict: Option<&Verdict>) -> Result<(), Error> {
     }
 }
 
-fn settings(pairs: &[(String, String)]) -> Result<Value, Error> {
+pub(crate) fn settings(pairs: &[(String, String)]) -> Result<Value, Error> {
     let mut settings = Map::new();
     for (name, value) in pairs {
         if settings.insert(name.clone(), Value::from(value.as_str())).is_some() {

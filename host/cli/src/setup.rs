@@ -6,7 +6,7 @@ use turnbuckle::IdentityProviderView;
 use crate::Session;
 use crate::args::setup::{IdentityProvider, Put, Verb};
 use crate::client::Document;
-use crate::connection::put;
+use crate::connection::{put, settings};
 use crate::exit::Error;
 use crate::secret;
 use crate::show::setup as show;
@@ -44,13 +44,14 @@ async fn identity_provider(verb: IdentityProvider, session: &Session) -> Result<
 }
 
 fn body(given: Put) -> Result<(String, Value), Error> {
-    let Put { name, label, connector, protocol, client_id, secret } = given;
+    let Put { name, label, connector, protocol, client_id, set, secret } = given;
     let mut secrets = secret::read(&secret, crate::variable, std::io::stdin())?;
     let client_secret = secrets.remove("client-secret");
     if let Some(other) = secrets.keys().next() {
         return Err(Error::input(format!("an identity provider has no secret `{other}`; its one is `client-secret`")));
     }
-    let mut body = json!({"connector": connector, "protocol": protocol, "client-id": client_id});
+    let mut body =
+        json!({"connector": connector, "protocol": protocol, "client-id": client_id, "settings": settings(&set)?});
     put(&mut body, "label", label);
     put(&mut body, "client-secret", client_secret.as_ref().map(|secret| secret.expose()));
     Ok((name, body))

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::pair;
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,9 @@ pub(crate) struct Put {
     /// The client's id at the service
     #[arg(long)]
     pub(crate) client_id: String,
+    /// A field that it fills in besides, such as authorization-server=https://login.example.com; repeat it for more
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
     /// Its secret: client-secret=@FILE, client-secret=env:VARIABLE or client-secret=- for standard input
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) secret: Vec<SecretArgument>,

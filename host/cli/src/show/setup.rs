@@ -11,6 +11,9 @@ pub(crate) fn one(view: &IdentityProviderView) -> String {
     facts.text("Connector", &format!("{} by {}", view.connector, view.protocol));
     facts.text("Client id", &view.client_id);
     facts.text("Client secret", if view.has_secret { "stored" } else { "none: a public client" });
+    for (name, value) in &view.settings {
+        facts.text(name, value);
+    }
     facts.text("Redirect URI", &format!("{} below the server's address", view.callback));
     facts.text("Changed", &format!("{} by {}", time(view.updated_at), view.owner));
     facts.into_text()

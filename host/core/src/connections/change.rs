@@ -51,7 +51,7 @@ impl Connections {
                 None
             }
         };
-        let known = form::Known { stored: &|_| false, provider: provider.as_deref() };
+        let known = form::Known { stored: &|_| false, provider: provider.as_ref() };
         let filled = form::fill(descriptor, protocol, &new.settings, &new.secrets, &known, &mut problems);
         let imported = new.tokens.map(|tokens| form::tokens(protocol, tokens, &mut problems));
         if !problems.is_empty() {
@@ -70,7 +70,7 @@ impl Connections {
             secrets: self.credentials.seal(id, &filled.secrets),
             settings: filled.settings,
             authentication,
-            identity_provider: provider,
+            identity_provider: provider.map(|provider| provider.name),
             complete: imported.is_some() || protocol.sign_in != SignIn::Browser,
             enabled: true,
             verdict: None,
@@ -143,12 +143,13 @@ impl Connections {
                 return Err(Error::Invalid { problems });
             }
         };
+        let provider = self.credentials.provider_used(&old)?.filter(|_| protocol.name == old.protocol);
+        let provided = |name: &str| provider.as_ref().is_some_and(|provider| provider.settings.contains_key(name));
         let mut settings = old.settings.clone();
-        settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
+        settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name) && !provided(name));
         settings.extend(edit.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
         let stored = |name: &str| old.secrets.contains_key(name);
-        let provider = old.identity_provider.as_deref().filter(|_| protocol.name == old.protocol);
-        let known = form::Known { stored: &stored, provider };
+        let known = form::Known { stored: &stored, provider: provider.as_ref() };
         let filled = form::fill(descriptor, protocol, &settings, &edit.secrets, &known, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
@@ -159,7 +160,7 @@ impl Connections {
         secrets.extend(filled.secrets.clone());
         new.protocol.clone_from(&protocol.name);
         new.settings = filled.settings;
-        new.identity_provider = provider.map(str::to_owned);
+        new.identity_provider = provider.map(|provider| provider.name);
         new.authentication = self.credentials.plan(&installed, protocol, &new.settings).await?;
         let pinned = Pinned { connection: &new, installed: &installed };
         let usable = self.credentials.with(pinned, &new.authentication, &secrets, None)?;
@@ -263,7 +264,8 @@ impl Connections {
             problems.push(FieldProblem::new(names.join(", "), "give a new value"));
         }
         let stored = |name: &str| old.secrets.contains_key(name);
-        let known = form::Known { stored: &stored, provider: old.identity_provider.as_deref() };
+        let provider = self.credentials.provider_used(&old)?;
+        let known = form::Known { stored: &stored, provider: provider.as_ref() };
         let filled = form::fill(descriptor, protocol, &old.settings, &new.secrets, &known, &mut problems);
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });

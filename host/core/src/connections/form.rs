@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::credentials::Obtained;
-use crate::model::credential::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
+use crate::model::credential::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, IdentityProvider, REFRESH_TOKEN};
 use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
 use crate::model::id::kebab;
-use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::view::Tokens;
 
@@ -40,8 +39,8 @@ pub(super) fn protocol<'a>(descriptor: &'a Descriptor, given: Option<&str>) -> R
 pub(super) struct Known<'a> {
     /// Secrets that are stored already and may be left blank.
     pub(super) stored: &'a (dyn Fn(&str) -> bool + Sync),
-    /// The identity provider that fills in the client.
-    pub(super) provider: Option<&'a str>,
+    /// The identity provider that fills in the client and its endpoints.
+    pub(super) provider: Option<&'a IdentityProvider>,
 }
 
 /// Reads all fields of a protocol.
@@ -61,7 +60,8 @@ pub(super) fn fill(
             let given = settings.get(name).is_some_and(|value| !value.is_empty())
                 || secrets.get(name).is_some_and(|secret| !secret.is_empty());
             if given {
-                problems.push(FieldProblem::new(name, format!("the identity provider `{provider}` fills it in")));
+                problems
+                    .push(FieldProblem::new(name, format!("the identity provider `{}` fills it in", provider.name)));
             }
             continue;
         }
@@ -92,10 +92,18 @@ pub(super) fn fill(
             continue;
         }
         let given = settings.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        match given.or(known.default.as_deref()) {
+        let provided = provider.and_then(|provider| Some((provider, provider.settings.get(name)?.as_str())));
+        if let (Some((provider, provided)), Some(given)) = (provided, given)
+            && field::normal(known, given) != provided
+        {
+            let words = format!("the identity provider `{}` fills it in, as `{provided}`", provider.name);
+            problems.push(FieldProblem::new(name, words));
+            continue;
+        }
+        match given.or(provided.map(|(_, value)| value)).or(known.default.as_deref()) {
             Some(value) => match field::check(known, value) {
                 Ok(()) => {
-                    filled.settings.insert(name.to_owned(), normal(&known.kind, value));
+                    filled.settings.insert(name.to_owned(), field::normal(known, value));
                 }
                 Err(words) => problems.push(FieldProblem::new(name, words)),
             },
@@ -105,14 +113,6 @@ pub(super) fn fill(
     }
     unknown(descriptor, protocol, settings.keys().chain(secrets.keys()), problems);
     filled
-}
-
-/// A URL is kept as it is dialled, so that what the connector reads, what people see and what is judged are one spelling.
-fn normal(kind: &FieldKind, value: &str) -> String {
-    match (kind, value.parse::<Origin>()) {
-        (FieldKind::Url, Ok(origin)) => origin.to_string(),
-        _ => value.to_owned(),
-    }
 }
 
 /// A name that is no field is a slip of the pen: the nearest field is named.

@@ -102,7 +102,8 @@ impl Connections {
         let mut settings = old.settings.clone();
         settings.retain(|name, _| descriptor.fields(protocol).any(|field| field.name == *name));
         let stored = |name: &str| old.secrets.contains_key(name);
-        let known = form::Known { stored: &stored, provider: old.identity_provider.as_deref() };
+        let provider = self.credentials.provider_used(&old)?;
+        let known = form::Known { stored: &stored, provider: provider.as_ref() };
         let filled = form::fill(descriptor, protocol, &settings, &Default::default(), &known, &mut problems);
         if !problems.is_empty() {
             return Ok(row(false, problems.iter().map(ToString::to_string).collect()));

@@ -85,7 +85,7 @@ impl Credentials {
     pub(super) fn field_values(&self, pinned: Pinned<'_>, secrets: &BTreeMap<String, Secret>) -> Result<Values, Error> {
         let Pinned { connection, installed } = pinned;
         let mut values = values(&installed.descriptor, &connection.protocol, &connection.settings, secrets);
-        let client = self.client(connection)?;
+        let client = self.client(pinned)?;
         if let Some(id) = client.id {
             values = values.public(CLIENT_ID, id);
         }

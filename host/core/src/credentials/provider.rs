@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Credentials;
 use super::seal::Shelf;
+use super::{Credentials, Pinned};
 use crate::model::actor::Actor;
 use crate::model::connection::{Connection, Visibility};
 use crate::model::credential::{CLIENT_ID, CLIENT_SECRET, IdentityProvider};
-use crate::model::descriptor::{Protocol, SignIn};
+use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
 use crate::model::error::{Error, FieldProblem, User};
+use crate::model::field;
 use crate::model::id::{ConnectorName, kebab};
 use crate::model::secret::Secret;
 use crate::model::view::{IdentityProviderView, PutIdentityProvider};
@@ -26,7 +27,7 @@ impl Credentials {
         &self,
         actor: &Actor,
         name: &str,
-        put: PutIdentityProvider,
+        mut put: PutIdentityProvider,
     ) -> Result<IdentityProviderView, Error> {
         let mut problems = Vec::new();
         if let Err(problem) = kebab(name) {
@@ -34,7 +35,7 @@ impl Credentials {
         }
         let connector = put.connector.parse::<ConnectorName>();
         match &connector {
-            Ok(connector) => self.judge_protocol(connector, &put.protocol, &mut problems)?,
+            Ok(connector) => self.judge_protocol(connector, &put.protocol, &mut put.settings, &mut problems)?,
             Err(error) => problems.push(FieldProblem::new("connector", error.to_string())),
         }
         let label = put.label.clone().unwrap_or_else(|| name.to_owned());
@@ -74,6 +75,7 @@ impl Credentials {
                     protocol: put.protocol,
                     client_id: put.client_id.trim().to_owned(),
                     client_secret,
+                    settings: put.settings,
                     owner,
                     updated_at: now,
                 };
@@ -90,6 +92,7 @@ impl Credentials {
         &self,
         connector: &ConnectorName,
         protocol: &str,
+        settings: &mut BTreeMap<String, String>,
         problems: &mut Vec<FieldProblem>,
     ) -> Result<(), Error> {
         let versions = self.store.read(|reader| reader.connector_versions(connector))?;
@@ -101,7 +104,10 @@ impl Credentials {
             protocol.sign_in != SignIn::None && protocol.fields.iter().any(|f| f.name == CLIENT_ID)
         };
         let offered: Vec<_> = newest.descriptor.protocols.iter().filter(takes_client).collect();
-        if !offered.iter().any(|offered| offered.name == protocol) {
+        let chosen = offered.iter().find(|offered| offered.name == protocol);
+        if let Some(chosen) = chosen {
+            judge_settings(&newest.descriptor, chosen, settings, problems);
+        } else {
             let names: Vec<_> = offered.iter().map(|protocol| protocol.name.as_str()).collect();
             let words = match names.as_slice() {
                 [] => format!("`{connector}` has no protocol with an OAuth client"),
@@ -156,7 +162,7 @@ impl Credentials {
         protocol: &Protocol,
         named: Option<&str>,
         own_client: bool,
-    ) -> Result<Option<String>, FieldProblem> {
+    ) -> Result<Option<IdentityProvider>, FieldProblem> {
         let problem = |words: String| FieldProblem::new("identity-provider", words);
         let unreadable = |error: crate::store::StoreError| problem(error.to_string());
         if let Some(name) = named.filter(|name| !name.is_empty()) {
@@ -165,7 +171,7 @@ impl Credentials {
             if found.connector != *connector || found.protocol != protocol.name {
                 return Err(problem(format!("`{name}` serves `{}` by `{}` only", found.connector, found.protocol)));
             }
-            return Ok(Some(found.name));
+            return Ok(Some(found));
         }
         if own_client || !protocol.fields.iter().any(|field| field.name == CLIENT_ID) {
             return Ok(None);
@@ -173,7 +179,7 @@ impl Credentials {
         let all = self.store.read(|reader| reader.identity_providers()).map_err(unreadable)?;
         let mut fitting = all.into_iter().filter(|p| p.connector == *connector && p.protocol == protocol.name);
         match (fitting.next(), fitting.next()) {
-            (Some(only), None) => Ok(Some(only.name)),
+            (Some(only), None) => Ok(Some(only)),
             (Some(first), Some(second)) => {
                 Err(problem(format!("there are several: choose one, `{}` or `{}`", first.name, second.name)))
             }
@@ -181,11 +187,18 @@ impl Credentials {
         }
     }
 
-    /// Id and secret of the client that a connection uses, where an identity provider supplies them.
-    pub(super) fn client(&self, connection: &Connection) -> Result<Client, Error> {
-        let Some(name) = &connection.identity_provider else { return Ok(Client::default()) };
+    /// The identity provider that a connection uses.
+    pub(crate) fn provider_used(&self, connection: &Connection) -> Result<Option<IdentityProvider>, Error> {
+        let Some(name) = &connection.identity_provider else { return Ok(None) };
         let found = self.store.read(|reader| reader.identity_provider(name))?;
-        let provider = found.ok_or_else(|| Error::not_found("identity provider", name))?;
+        found.map(Some).ok_or_else(|| Error::not_found("identity provider", name))
+    }
+
+    /// Id and secret of the client that a connection uses, where an identity provider supplies them.
+    pub(super) fn client(&self, pinned: Pinned<'_>) -> Result<Client, Error> {
+        let connection = pinned.connection;
+        let Some(provider) = self.provider_used(connection)? else { return Ok(Client::default()) };
+        let name = &provider.name;
         // A client is never shared between connectors, however its record came to be named.
         if provider.connector != connection.connector.name || provider.protocol != connection.protocol {
             return Err(Error::Refused {
@@ -194,6 +207,7 @@ impl Credentials {
                 hint: Some("edit the connection and choose another one".into()),
             });
         }
+        same_service(&provider, pinned)?;
         let secret = match &provider.client_secret {
             Some(sealed) => {
                 let sealed = BTreeMap::from([(CLIENT_SECRET.to_owned(), sealed.clone())]);
@@ -205,6 +219,60 @@ impl Credentials {
     }
 }
 
+/// Fields that an identity provider fills in are the protocol's, hold what such fields may hold, and are no secrets.
+fn judge_settings(
+    descriptor: &Descriptor,
+    protocol: &Protocol,
+    settings: &mut BTreeMap<String, String>,
+    problems: &mut Vec<FieldProblem>,
+) {
+    for (name, value) in settings {
+        let field = descriptor.fields(protocol).find(|field| field.name == *name && field.name != CLIENT_ID);
+        match field.filter(|field| field.kind != FieldKind::Secret) {
+            Some(field) => match field::check(field, value.trim()) {
+                Ok(()) => *value = field::normal(field, value.trim()),
+                Err(words) => problems.push(FieldProblem::new(name.as_str(), words)),
+            },
+            None => {
+                let words = format!("{} by `{}` has no such field to fill in", descriptor.label, protocol.name);
+                problems.push(FieldProblem::new(name.as_str(), words));
+            }
+        }
+    }
+}
+
+/// A client's secret, and codes that were made out to it, go only to the service that it is registered at: where a
+/// connection's settings choose the service, its identity provider must say the same.
+fn same_service(provider: &IdentityProvider, pinned: Pinned<'_>) -> Result<(), Error> {
+    let Pinned { connection, installed } = pinned;
+    let Some(protocol) = installed.descriptor.protocol(&connection.protocol) else { return Ok(()) };
+    let endpoints = connection.authentication.endpoint_names();
+    for field in installed.descriptor.fields(protocol) {
+        let name = field.name.as_str();
+        let said = match provider.settings.get(name) {
+            Some(said) => Some(said),
+            None if field.kind == FieldKind::Url && endpoints.contains(name) => field.default.as_ref(),
+            None => continue,
+        };
+        let own = connection.settings.get(name);
+        if said == own {
+            continue;
+        }
+        let provider = &provider.name;
+        return Err(Error::field(
+            name,
+            match (said, own) {
+                (Some(said), _) => format!("the identity provider `{provider}` fills it in, as `{said}`"),
+                (None, Some(own)) => format!(
+                    "the identity provider `{provider}` does not say where its service is: put it again with `{name}` set to `{own}`"
+                ),
+                (None, None) => format!("the identity provider `{provider}` does not say where its service is"),
+            },
+        ));
+    }
+    Ok(())
+}
+
 fn view(provider: IdentityProvider) -> IdentityProviderView {
     IdentityProviderView {
         callback: format!("/oauth/callback/{}", provider.name),
@@ -214,6 +282,7 @@ fn view(provider: IdentityProvider) -> IdentityProviderView {
         protocol: provider.protocol,
         client_id: provider.client_id,
         has_secret: provider.client_secret.is_some(),
+        settings: provider.settings,
         owner: provider.owner,
         updated_at: provider.updated_at,
     }

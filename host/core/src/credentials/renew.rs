@@ -116,12 +116,13 @@ impl Credentials {
                 return Err(Unusable::Failed(Failure { kind: FailureKind::Expired, message }));
             }
         };
+        // Whatever stands in the way of asking is found before the mark says that something was asked.
+        let secrets = self.unseal(id, &connection.secrets)?;
+        let base = self.field_values(pinned, &secrets)?;
         let was_in_doubt = stored.as_ref().is_some_and(|stored| stored.renewing_since.is_some());
         if can_refresh && !was_in_doubt && !self.mark(id, seen, true).await? {
             return Ok(());
         }
-        let secrets = self.unseal(id, &connection.secrets)?;
-        let base = self.field_values(pinned, &secrets)?;
         // A sign-in from the beginning owes nothing to what was there before.
         let from = if can_refresh { before.clone() } else { Obtained::default() };
         let outcome = self.run(pinned, &plan, requests, &base, Obtained { expires_at: None, ..from }).await;

@@ -336,6 +336,14 @@ impl Authentication {
         names
     }
 
+    /// Every name in the URLs that its grant asks at or sends a person to.
+    pub(crate) fn endpoint_names(&self) -> BTreeSet<String> {
+        let grant = &self.grant;
+        let requests = grant.prepare.iter().chain(&grant.token).chain(&grant.refresh).chain(&grant.revocation);
+        let urls = requests.map(|request| request.url.as_str());
+        names_in(urls.chain(grant.authorization.as_ref().map(|authorization| authorization.url.as_str())))
+    }
+
     /// Every name that its grant captures.
     pub(crate) fn captured_names(&self) -> BTreeSet<String> {
         let grant = &self.grant;

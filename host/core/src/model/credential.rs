@@ -67,6 +67,8 @@ pub(crate) struct IdentityProvider {
     pub(crate) client_id: String,
     /// RFC 6749 section 2.3.1; none for a public client.
     pub(crate) client_secret: Option<Sealed>,
+    /// Fields that it fills in besides, its endpoints among them: which service this is a client of.
+    pub(crate) settings: BTreeMap<String, String>,
     /// Who set it up.
     pub(crate) owner: String,
     /// When it was last changed.

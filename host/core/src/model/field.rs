@@ -18,6 +18,15 @@ pub(crate) fn whole(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Erro
     regex_lite::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_SIZE).build()
 }
 
+/// The one spelling that is kept: a URL as it is dialled, so that what the connector reads, what people see and what is judged
+/// are the same.
+pub(crate) fn normal(field: &Field, value: &str) -> String {
+    match (&field.kind, value.parse::<Origin>()) {
+        (FieldKind::Url, Ok(origin)) => origin.to_string(),
+        _ => value.to_owned(),
+    }
+}
+
 /// Says why not, in words that never contain the value.
 pub(crate) fn check(field: &Field, value: &str) -> Result<(), String> {
     if value.len() > VALUE_BYTES {

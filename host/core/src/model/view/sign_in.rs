@@ -87,6 +87,9 @@ pub struct PutIdentityProvider {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub client_secret: Option<Secret>,
+    /// Fields that it fills in besides. One that says where the service is must be among them, unless its default is meant.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
 }
 
 /// An OAuth client as people see it: no secret.
@@ -107,6 +110,8 @@ pub struct IdentityProviderView {
     pub client_id: String,
     /// Whether it has a secret.
     pub has_secret: bool,
+    /// Fields that it fills in besides.
+    pub settings: BTreeMap<String, String>,
     /// The path of its redirect URI, which is no other's.
     pub callback: String,
     /// Who set it up.
