@@ -81,32 +81,20 @@ impl Connections {
 
     /// The connection of this id or name, where the actor may know of it.
     pub(crate) fn find(&self, actor: &Actor, key: &str) -> Result<Connection, Error> {
+        self.find_shared(actor, key).map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, for reading only.
+    fn find_shared(&self, actor: &Actor, key: &str) -> Result<Arc<Connection>, Error> {
         let found = self.store.read(|reader| find(reader, key))?;
         found.filter(|connection| visible(actor, connection)).ok_or_else(|| Error::not_found("connection", key))
     }
 
     pub(crate) fn view(&self, connection: Connection) -> Result<ConnectionView, Error> {
-        let (flows, credential) = self
-            .store
-            .read(|reader| Ok((reader.count_flows_using(connection.id)?, reader.credential(connection.id)?)))?;
-        let visible = credential.as_ref().map(|credential| &credential.visible);
-        let origins = self.origins(&connection, visible.unwrap_or(&BTreeMap::new()));
-        Ok(ConnectionView::of(connection, credential, origins, flows))
+        Ok(self.store.read(|reader| viewed(reader, connection))?)
     }
 
-    /// Where its requests may go, for people; empty where its settings do not resolve.
-    fn origins(&self, connection: &Connection, visible: &BTreeMap<String, String>) -> Vec<String> {
-        let Ok(installed) = self.installed(connection) else { return Vec::new() };
-        let fields = (&installed.descriptor, &connection.protocol, &connection.settings);
-        let mut values = credentials::values(fields.0, fields.1, fields.2, &BTreeMap::new());
-        for (name, value) in visible {
-            values = values.public(name, value);
-        }
-        let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
-        origins.iter().map(ToString::to_string).collect()
-    }
-
-    pub(crate) fn installed(&self, connection: &Connection) -> Result<Installed, Error> {
+    pub(crate) fn installed(&self, connection: &Connection) -> Result<Arc<Installed>, Error> {
         let reference = &connection.connector;
         let installed = self.store.read(|reader| reader.connector(&reference.name, &reference.version))?;
         installed.ok_or_else(|| Error::not_found("connector", format!("{}@{}", reference.name, reference.version)))
@@ -129,10 +117,12 @@ impl Connections {
             after: filter.cursor.clone(),
             limit,
         };
-        let page = self.store.read(|reader| reader.connections(&query))?;
-        let seen = page.items.into_iter().filter(|connection| visible(actor, connection));
-        let items = seen.map(|connection| self.view(connection)).collect::<Result<_, _>>()?;
-        Ok(Page { items, next: page.next })
+        Ok(self.store.read(|reader| {
+            let page = reader.connections(&query)?;
+            let seen = page.items.into_iter().filter(|connection| visible(actor, connection));
+            let items = seen.map(|connection| viewed(reader, connection)).collect::<Result<_, _>>()?;
+            Ok(Page { items, next: page.next })
+        })?)
     }
 
     pub(crate) fn history(
@@ -317,13 +307,35 @@ fn tell_flows(writer: &mut Writer<'_>, id: ConnectionId, verdict: &Verdict) -> R
     Ok(())
 }
 
-pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Connection>, StoreError> {
+/// A connection as people see it.
+fn viewed(reader: &Reader<'_>, connection: Connection) -> Result<ConnectionView, StoreError> {
+    let flows = reader.count_flows_using(connection.id)?;
+    let credential = reader.credential(connection.id)?;
+    let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
+    let nothing = BTreeMap::new();
+    let visible = credential.as_ref().map_or(&nothing, |credential| &credential.visible);
+    let origins = installed.map(|installed| origins(&installed, &connection, visible)).unwrap_or_default();
+    Ok(ConnectionView::of(connection, credential, origins, flows))
+}
+
+/// Where its requests may go, for people; empty where its settings do not resolve.
+fn origins(installed: &Installed, connection: &Connection, visible: &BTreeMap<String, String>) -> Vec<String> {
+    let fields = (&installed.descriptor, &connection.protocol, &connection.settings);
+    let mut values = credentials::values(fields.0, fields.1, fields.2, &BTreeMap::new());
+    for (name, value) in visible {
+        values = values.public(name, value);
+    }
+    let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
+    origins.iter().map(ToString::to_string).collect()
+}
+
+pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Arc<Connection>>, StoreError> {
     let id = match key.parse() {
         Ok(id) => Some(id),
         Err(_not_an_id) => reader.connection_id_by_name(key)?,
     };
     match id {
-        Some(id) => reader.connection(id),
+        Some(id) => reader.shared_connection(id),
         None => Ok(None),
     }
 }

@@ -19,6 +19,7 @@ mod credentials;
 mod error;
 mod file;
 mod flows;
+mod known;
 mod schema;
 mod tables;
 mod transaction;
@@ -39,6 +40,7 @@ pub(crate) use error::StoreError;
 pub(crate) use transaction::{Reader, Writer};
 
 use committer::{Job, Prepared};
+use known::Known;
 use schema::Schema;
 
 /// A handle to the open store. Clones share it; it is closed when the last one is dropped, which waits for the commit under
@@ -51,6 +53,7 @@ pub(crate) struct Store {
 struct Inner {
     path: PathBuf,
     database: Arc<redb::Database>,
+    known: Arc<Known>,
     // Both are taken when the store is closed, never before.
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -77,21 +80,22 @@ impl Store {
 
     fn open_as(path: &Path, options: Options, schema: Schema) -> Result<Self, StoreError> {
         let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
+        let known = Arc::new(Known::default());
         let (jobs, waiting) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
-                let database = Arc::clone(&database);
-                move || committer::run(&database, &waiting)
+                let (database, known) = (Arc::clone(&database), Arc::clone(&known));
+                move || committer::run(&database, &known, &waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
-        let inner = Inner { path: path.to_owned(), database, jobs: Some(jobs), thread: Some(thread) };
+        let inner = Inner { path: path.to_owned(), database, known, jobs: Some(jobs), thread: Some(thread) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Reads from one snapshot. Keep it short: while it is held, what is replaced cannot be freed.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        read(&Reader::snapshot(&self.inner.database)?)
+        read(&Reader::snapshot(&self.inner.database, &self.inner.known)?)
     }
 
     /// Changes something, durably. The job sees the newest state, and nobody else writes while it runs; it runs on the

@@ -43,6 +43,7 @@ pub(crate) fn new(name: &str, origin: &str) -> NewConnection {
 /// A service that answers like a small API.
 pub(crate) fn service() -> Upstream {
     let upstream = Upstream::start();
+    upstream.remember_nothing();
     upstream.on("GET", "/me", |_| {
         Reply::json(200, &json!({"id": 583_231, "login": "ada", "name": "Ada", "plan": {"name": "pro", "seats": 12}}))
     });

@@ -1,5 +1,6 @@
 //! A person agrees in a browser: begun here, finished by the callback or by the command that began, and taken back at the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -182,7 +183,7 @@ const SIBLINGS: usize = 1_000;
 /// A credential that is to be taken back.
 pub(super) struct Revoking {
     connection: Connection,
-    installed: Installed,
+    installed: Arc<Installed>,
     opened: Opened,
 }
 

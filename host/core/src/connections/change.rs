@@ -1,6 +1,7 @@
 //! What a person does to a connection: create, edit, reconnect, enable, delete.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use semver::Version;
@@ -490,5 +491,6 @@ pub(crate) fn find_visible(
     actor: &Actor,
     key: &str,
 ) -> Result<Option<Connection>, crate::store::StoreError> {
-    Ok(find(reader, key)?.filter(|connection| super::visible(actor, connection)))
+    let found = find(reader, key)?.filter(|connection| super::visible(actor, connection));
+    Ok(found.map(Arc::unwrap_or_clone))
 }

@@ -37,7 +37,7 @@ impl Connections {
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
         need(actor, Permission::UseConnections)?;
-        let connection = self.find(actor, key)?;
+        let connection = self.find_shared(actor, key)?;
         if !connection.enabled {
             return Err(disabled(&connection));
         }

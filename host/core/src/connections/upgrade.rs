@@ -126,7 +126,7 @@ impl Connections {
             Err(error) => return Ok(row(false, vec![error.to_string()])),
         };
         // The templates may be the same, and a default or a choice lead elsewhere all the same.
-        let before = self.origins(&old, &BTreeMap::new());
+        let before = super::origins(&*self.installed(&old)?, &old, &BTreeMap::new());
         let added: Vec<_> =
             usable.permit.origins().iter().map(ToString::to_string).filter(|origin| !before.contains(origin)).collect();
         if !added.is_empty() && !ask.accept {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use redb::Database;
 
 use super::error::StoreError;
+use super::known::Known;
 use super::transaction::Writer;
 
 /// Prepares a change. It gets the reason instead where there is no writer to be had.
@@ -29,12 +30,12 @@ const LARGEST_BATCH: usize = 256;
 const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Runs until every sender of jobs is gone.
-pub(super) fn run(database: &Database, jobs: &Receiver<Job>) {
+pub(super) fn run(database: &Database, known: &Known, jobs: &Receiver<Job>) {
     let mut expected = 1;
     while let Ok(first) = jobs.recv() {
         let batch = gather(first, jobs, expected);
         expected = batch.len();
-        commit(database, batch);
+        commit(database, known, batch);
     }
 }
 
@@ -56,9 +57,9 @@ fn gather(first: Job, jobs: &Receiver<Job>, expected: usize) -> Vec<Job> {
     batch
 }
 
-fn commit(database: &Database, batch: Vec<Job>) {
+fn commit(database: &Database, known: &Known, batch: Vec<Job>) {
     let mut answers = Vec::with_capacity(batch.len());
-    let outcome = catch_unwind(AssertUnwindSafe(|| transact(database, batch, &mut answers)))
+    let outcome = catch_unwind(AssertUnwindSafe(|| transact(database, known, batch, &mut answers)))
         .unwrap_or_else(|_panic| Err(StoreError::Panicked));
     let failure = outcome.err().map(Arc::new);
     for answer in answers {
@@ -71,9 +72,9 @@ fn commit(database: &Database, batch: Vec<Job>) {
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 
-fn transact(database: &Database, batch: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+fn transact(database: &Database, known: &Known, batch: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
     let mut batch = batch.into_iter();
-    let outcome = prepare_and_commit(database, &mut batch, answers);
+    let outcome = prepare_and_commit(database, known, &mut batch, answers);
     if let Err(error) = outcome {
         // Those that did not get their turn share the fate of those that did.
         let cause = Arc::new(error);
@@ -87,6 +88,7 @@ fn transact(database: &Database, batch: Vec<Job>, answers: &mut Vec<Answer>) -> 
 
 fn prepare_and_commit(
     database: &Database,
+    known: &Known,
     batch: &mut impl Iterator<Item = Job>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
@@ -94,7 +96,7 @@ fn prepare_and_commit(
     transaction.set_two_phase_commit(true);
     let mut changed = false;
     {
-        let mut writer = Writer::open(&transaction)?;
+        let mut writer = Writer::open(&transaction, known)?;
         for job in batch {
             // A panic drops the job's end of the answer, which tells its caller.
             match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut writer)))) {

@@ -1,6 +1,7 @@
 //! Connections: records, their indexes, their history, and pages through them.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use semver::Version;
 
@@ -42,6 +43,12 @@ pub(super) fn page_size(limit: usize) -> usize {
 impl Reader<'_> {
     pub(crate) fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         self.record(Table::Connections, id.as_bytes())
+    }
+
+    /// The same, for reading only: one in use is parsed once.
+    pub(crate) fn shared_connection(&self, id: ConnectionId) -> Result<Option<Arc<Connection>>, StoreError> {
+        let (table, key) = (Table::Connections, id.as_bytes());
+        self.get_with(table, key, |bytes| self.known.connections.of(table, key, bytes))
     }
 
     /// Whoever has this name, whatever its case.

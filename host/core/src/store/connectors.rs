@@ -1,5 +1,7 @@
 //! Installed connectors, and small facts of the whole store.
 
+use std::sync::Arc;
+
 use semver::Version;
 
 use super::codec;
@@ -11,8 +13,13 @@ use crate::model::id::ConnectorName;
 
 impl Reader<'_> {
     /// One installed version.
-    pub(crate) fn connector(&self, name: &ConnectorName, version: &Version) -> Result<Option<Installed>, StoreError> {
-        self.record(Table::Connectors, &codec::connector_version(name, version))
+    pub(crate) fn connector(
+        &self,
+        name: &ConnectorName,
+        version: &Version,
+    ) -> Result<Option<Arc<Installed>>, StoreError> {
+        let (table, key) = (Table::Connectors, codec::connector_version(name, version));
+        self.get_with(table, &key, |bytes| self.known.connectors.of(table, &key, bytes))
     }
 
     /// All of them, by name, newest version first. A catalog is small: it is never paged.

@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 
 use super::codec;
 use super::error::StoreError;
+use super::known::Known;
 use super::tables::{Bytes, Table};
 
 /// A view of the data that does not change while it is held, except by the [`Writer`] that holds it.
 pub(crate) struct Reader<'t> {
     source: Source<'t>,
+    pub(super) known: &'t Known,
 }
 
 enum Source<'t> {
@@ -43,10 +45,10 @@ impl Snapshot {
 
 impl<'t> Reader<'t> {
     /// What is committed at this moment.
-    pub(super) fn snapshot(database: &Database) -> Result<Self, StoreError> {
+    pub(super) fn snapshot(database: &Database, known: &'t Known) -> Result<Self, StoreError> {
         let transaction = database.begin_read().map_err(StoreError::engine)?;
         let snapshot = Snapshot { transaction, tables: Default::default() };
-        Ok(Self { source: Source::Snapshot(Box::new(snapshot)) })
+        Ok(Self { source: Source::Snapshot(Box::new(snapshot)), known })
     }
 
     /// What this key stands for, handed over without a copy.
@@ -157,11 +159,11 @@ impl<'t> Deref for Writer<'t> {
 
 impl<'t> Writer<'t> {
     /// Opens every table once, for all the jobs of a commit. Makes those that are missing.
-    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+    pub(super) fn open(transaction: &'t WriteTransaction, known: &'t Known) -> Result<Self, StoreError> {
         let tables: Result<Vec<_>, _> =
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        Ok(Self { reader: Reader { source }, undo: Vec::new() })
+        Ok(Self { reader: Reader { source, known }, undo: Vec::new() })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

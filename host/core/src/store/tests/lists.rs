@@ -205,7 +205,10 @@ fn connectors_are_listed_by_name_newest_version_first() {
         ["http 1.10.0", "http 1.10.0-rc.1", "http 1.9.0"]
     );
     let version = "1.9.0".parse().unwrap();
-    assert_eq!(store.read(|reader| reader.connector(&http, &version)).unwrap(), Some(installed("http", "1.9.0")));
+    assert_eq!(
+        store.read(|reader| reader.connector(&http, &version)).unwrap().as_deref(),
+        Some(&installed("http", "1.9.0"))
+    );
     write(&store, |writer| {
         let (http, version) = ("http".parse().unwrap(), "1.9.0".parse().unwrap());
         assert!(writer.remove_connector(&http, &version)?);

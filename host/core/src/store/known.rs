@@ -1,0 +1,59 @@
+//! Records that were read before. A record is parsed once for as long as its bytes stay the same, so nothing has to be told
+//! when it changes: what is found is compared with what was parsed.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use lru::LruCache;
+use serde::de::DeserializeOwned;
+
+use super::codec;
+use super::error::StoreError;
+use super::tables::Table;
+use crate::model::connection::Connection;
+use crate::model::connector::Installed;
+
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
+const CONNECTORS: NonZeroUsize = NonZeroUsize::new(128).expect("128 is not zero");
+
+/// What is known of two tables.
+pub(super) struct Known {
+    pub(super) connections: Parsed<Connection>,
+    pub(super) connectors: Parsed<Installed>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { connections: Parsed::new(CONNECTIONS), connectors: Parsed::new(CONNECTORS) }
+    }
+}
+
+/// Records of one table, by key: the bytes that were parsed, and what they say.
+pub(super) struct Parsed<T> {
+    records: Mutex<LruCache<Box<[u8]>, Record<T>>>,
+}
+
+struct Record<T> {
+    bytes: Box<[u8]>,
+    parsed: Arc<T>,
+}
+
+impl<T: DeserializeOwned> Parsed<T> {
+    fn new(most: NonZeroUsize) -> Self {
+        Self { records: Mutex::new(LruCache::new(most)) }
+    }
+
+    /// What these bytes, found under this key, say.
+    pub(super) fn of(&self, table: Table, key: &[u8], bytes: &[u8]) -> Result<Arc<T>, StoreError> {
+        if let Some(record) = self.lock().get(key).filter(|record| *record.bytes == *bytes) {
+            return Ok(Arc::clone(&record.parsed));
+        }
+        let parsed = Arc::new(codec::decode(table, bytes)?);
+        self.lock().put(key.into(), Record { bytes: bytes.into(), parsed: Arc::clone(&parsed) });
+        Ok(parsed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<Box<[u8]>, Record<T>>> {
+        self.records.lock().expect("no holder of this lock panics")
+    }
+}
