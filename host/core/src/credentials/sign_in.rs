@@ -171,14 +171,7 @@ impl Credentials {
         let state = parameter("state").ok_or_else(|| refused("it has no state"))?;
         let shelved = hash(state);
         let now = self.outside.now();
-        let taken = self
-            .store
-            .write({
-                let shelved = shelved.clone();
-                move |writer| writer.take_pending(&shelved, now).map_err(Error::from)
-            })
-            .await?;
-        let Some(pending) = taken else {
+        let Some(pending) = self.take(&shelved).await? else {
             return Err(refused("its state is not known, was used before, or has expired"));
         };
         if pending.expires_at < now {
@@ -257,14 +250,7 @@ impl Credentials {
     pub(crate) async fn receipt(&self, actor: &Actor, receipt: &str) -> Result<Finish, Error> {
         let shelved = hash(receipt);
         let now = self.outside.now();
-        let taken = self
-            .store
-            .write({
-                let shelved = shelved.clone();
-                move |writer| writer.take_pending(&shelved, now).map_err(Error::from)
-            })
-            .await?;
-        let good = taken.filter(|pending| {
+        let good = self.take(&shelved).await?.filter(|pending| {
             pending.expires_at >= now
                 && pending.actor == actor.name()
                 && matches!(&pending.binding, Binding::Receipt(expected) if *expected == shelved)
@@ -316,6 +302,12 @@ impl Credentials {
             obtained.visible.entry(name.clone()).or_insert_with(|| value.clone());
         }
         self.complete(plan, obtained)
+    }
+
+    /// What waits under this hash, which waits no longer.
+    async fn take(&self, shelved: &str) -> Result<Option<Pending>, Error> {
+        let (shelved, now) = (shelved.to_owned(), self.outside.now());
+        self.store.write(move |writer| writer.take_pending(&shelved, now).map_err(Error::from)).await
     }
 
     /// Keeps a sign-in under a hash, its secrets sealed on the writer's thread.

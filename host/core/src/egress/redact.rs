@@ -232,7 +232,7 @@ fn percent(byte: u8, upper: bool, form: &mut Vec<u8>) {
 }
 
 fn json_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
-    // Which printable characters an encoder writes as \uXXXX: none; those with a meaning in HTML; .NET's; all but letters and
+    // Which printable characters an encoder writes as `\u` and a number: none; those with a meaning in HTML; .NET's; all but letters and
     // digits; every one.
     let hidden: [fn(char) -> bool; 5] = [
         |_| false,
