@@ -355,15 +355,14 @@ impl Sending<'_> {
         let (parts, body) = response.into_parts();
         self.check_size(&parts.headers)?;
         let redactor = self.permit.scanner();
-        let origin: Arc<str> = self.entry.origin().into();
-        let watch = Watch { call: Arc::clone(self.call), entry: Arc::clone(self.entry), origin: Arc::clone(&origin) };
+        let watch = Watch { call: Arc::clone(self.call), entry: Arc::clone(self.entry) };
         let idle = self.call.limits.between_bytes.min(self.timeouts.between_bytes.unwrap_or(Duration::MAX));
         let idle = idle.max(Duration::from_millis(1));
         // Another transfer coding than the last one is left on the body, where no scan would see through it.
         let plain = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
         if !parts.headers.get_all(header::TRANSFER_ENCODING).iter().all(plain) {
             return Err(EgressError::Response {
-                origin: origin.to_string(),
+                origin: self.entry.origin(),
                 problem: "has an unknown transfer-encoding",
             });
         }
@@ -373,13 +372,13 @@ impl Sending<'_> {
             Some(codings) if coded => codings,
             None if coded => {
                 return Err(EgressError::Response {
-                    origin: origin.to_string(),
+                    origin: self.entry.origin(),
                     problem: "has an unknown content-encoding",
                 });
             }
             Some(_) | None => Vec::new(),
         };
-        let proofs = Redactor::new(proofs.iter().map(|proof| proof.as_str()));
+        let proofs = Redactor::once(proofs.iter().map(|proof| proof.as_str()));
         let mut headers = trailers(parts.headers, redactor, self.entry);
         if let Some(proofs) = &proofs {
             headers = trailers(headers, Some(proofs), self.entry);

@@ -1,11 +1,11 @@
 //! Calls of a guest, and requests.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::Criterion;
-use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -68,8 +68,8 @@ async fn connect_others(host: &Host, actor: &Actor, origin: &str) {
         "secrets": {"client-secret": TOKEN},
     });
     let signed = json!({
-        "name": "Signed", "connector": "aws-s3", "settings": {"endpoint": origin, "access-key-id": "AKIDEXAMPLE"},
-        "secrets": {"secret-access-key": TOKEN},
+        "name": "Signed", "connector": "echo", "protocol": "aws-sigv4",
+        "settings": {"url": origin, "path": "/me", "username": "AKIDEXAMPLE"}, "secrets": {"password": TOKEN},
     });
     for new in [token, signed] {
         let new = serde_json::from_value::<NewConnection>(new).expect("a connection");
@@ -84,15 +84,45 @@ async fn tested(host: &Host, actor: &Actor) -> Verdict {
     verdict
 }
 
-/// Does something so many times, several at once; how long all of them take.
-async fn at_once<F: Future<Output = usize>>(times: u64, each: impl Fn() -> F) -> Duration {
+/// Does something so many times by several tasks at once, as a server's requests come; how long all of them take.
+fn at_once<F>(runtime: &Runtime, times: u64, each: impl Fn() -> F + Clone + Send + 'static) -> Duration
+where
+    F: Future<Output = usize> + Send,
+{
     let began = Instant::now();
-    let all = futures_util::stream::iter(0..times).map(|_| each()).buffer_unordered(AT_ONCE as usize);
-    all.for_each(|length| {
-        assert_ne!(length, 0);
-        std::future::ready(())
-    })
-    .await;
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..AT_ONCE {
+            let (each, share) = (each.clone(), times / AT_ONCE + u64::from(task < times % AT_ONCE));
+            tasks.spawn(async move {
+                for _ in 0..share {
+                    assert_ne!(each().await, 0);
+                }
+            });
+        }
+        tasks.join_all().await;
+    });
+    began.elapsed()
+}
+
+/// Does something so many times, one after the other, by a task as a server's are; how long that says it took in all.
+fn in_turn<F>(runtime: &Runtime, times: u64, each: impl Fn() -> F + Send + 'static) -> Duration
+where
+    F: Future<Output = Duration> + Send,
+{
+    let task = runtime.spawn(async move {
+        let mut took = Duration::ZERO;
+        for _ in 0..times {
+            took += each().await;
+        }
+        took
+    });
+    runtime.block_on(task).expect("the task ends")
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> Duration {
+    let began = Instant::now();
+    std::hint::black_box(work.await);
     began.elapsed()
 }
 
@@ -101,62 +131,112 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     let upstream = service();
     let url = format!("{}/me", upstream.origin());
     let component = components::read(BINARY, "http");
-    let s3 = components::read(BINARY, "aws-s3");
+    let echo = components::read(BINARY, "echo");
     upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 36_000})));
     upstream.on("PUT", "/me", |_| Reply::json(200, &json!({"id": 583_231})));
     let (host, actor) = (runtime.block_on(open(folder.path(), &upstream.origin())), root());
     runtime.block_on(async {
         host.install_connector(&actor, component.clone()).await.expect("it installs");
-        host.install_connector(&actor, s3).await.expect("it installs");
+        host.install_connector(&actor, echo).await.expect("it installs");
         connect_others(&host, &actor, &upstream.origin()).await;
         host.create_connection(&actor, new("Bench", &upstream.origin())).await.expect("it is made");
     });
     let (wasm, client) = (bare::Wasm::load(&component), bare::client());
 
+    let (wasm, url, actor) = (Arc::new(wasm), Arc::<str>::from(url), Arc::new(actor));
+
     let mut group = criterion.benchmark_group("describe");
-    group.bench_function("wasmtime", |bencher| bencher.to_async(runtime).iter(|| wasm.describe()));
+    group.bench_function("wasmtime", |bencher| {
+        bencher.iter_custom(|times| {
+            let wasm = wasm.clone();
+            in_turn(runtime, times, move || {
+                let wasm = wasm.clone();
+                async move { timed(wasm.describe()).await }
+            })
+        });
+    });
     group.bench_function("host", |bencher| {
-        bencher.to_async(runtime).iter(|| async { host.verify_connector(&actor, "http").await.expect("it describes") });
+        bencher.iter_custom(|times| {
+            let (host, actor) = (host.clone(), actor.clone());
+            in_turn(runtime, times, move || {
+                let (host, actor) = (host.clone(), actor.clone());
+                async move { timed(host.verify_connector(&actor, "http")).await }
+            })
+        });
     });
     group.finish();
 
     let mut group = criterion.benchmark_group("test");
-    group.bench_function("reqwest", |bencher| bencher.to_async(runtime).iter(|| bare::get(&client, &url, TOKEN)));
-    group.bench_function("host", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| {
-            let (host, actor) = (&host, &actor);
-            async move {
-                let mut took = Duration::ZERO;
-                for _ in 0..times {
-                    took += Duration::from_micros(tested(host, actor).await.microseconds);
-                }
-                took
-            }
+    group.bench_function("reqwest", |bencher| {
+        bencher.iter_custom(|times| {
+            let (client, url) = (client.clone(), url.clone());
+            in_turn(runtime, times, move || {
+                let (client, url) = (client.clone(), url.clone());
+                async move { timed(bare::get(&client, &url, TOKEN)).await }
+            })
         });
     });
-    group.bench_function("host-with-commit", |bencher| bencher.to_async(runtime).iter(|| tested(&host, &actor)));
+    // Each test here follows the commit of the one before, in which the machine rested; this is one request after that.
+    group.bench_function("reqwest-after-commit", |bencher| {
+        bencher.iter_custom(|times| {
+            let (host, actor, client, url) = (host.clone(), actor.clone(), client.clone(), url.clone());
+            in_turn(runtime, times, move || {
+                let (host, actor, client, url) = (host.clone(), actor.clone(), client.clone(), url.clone());
+                async move {
+                    tested(&host, &actor).await;
+                    timed(bare::get(&client, &url, TOKEN)).await
+                }
+            })
+        });
+    });
+    group.bench_function("host", |bencher| {
+        bencher.iter_custom(|times| {
+            let (host, actor) = (host.clone(), actor.clone());
+            in_turn(runtime, times, move || {
+                let (host, actor) = (host.clone(), actor.clone());
+                async move { Duration::from_micros(tested(&host, &actor).await.microseconds) }
+            })
+        });
+    });
+    group.bench_function("host-with-commit", |bencher| {
+        bencher.iter_custom(|times| {
+            let (host, actor) = (host.clone(), actor.clone());
+            in_turn(runtime, times, move || {
+                let (host, actor) = (host.clone(), actor.clone());
+                async move { timed(tested(&host, &actor)).await }
+            })
+        });
+    });
     group.finish();
 
     let mut group = criterion.benchmark_group("send");
     group.bench_function("reqwest", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || bare::get(&client, &url, TOKEN)));
+        bencher.iter_custom(|times| {
+            let (client, url) = (client.clone(), url.clone());
+            at_once(runtime, times, move || {
+                let (client, url) = (client.clone(), url.clone());
+                async move { bare::get(&client, &url, TOKEN).await }
+            })
+        });
     });
     let (empty, kibibyte) = (Bytes::new(), Bytes::from(vec![7; 1024]));
     let at: http::Uri = url.parse().expect("a URL");
-    let get = |through| send(&host, through, http::Method::GET, &at, &empty);
-    let put = |through| send(&host, through, http::Method::PUT, &at, &kibibyte);
-    group.bench_function("host", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || get("Bench")));
-    });
-    group.bench_function("host-by-token", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || get("Token")));
-    });
-    group.bench_function("host-put", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || put("Bench")));
-    });
-    group.bench_function("host-put-signed", |bencher| {
-        bencher.to_async(runtime).iter_custom(|times| at_once(times, || put("Signed")));
-    });
+    for (name, through, method, body) in [
+        ("host", "Bench", http::Method::GET, &empty),
+        ("host-by-token", "Token", http::Method::GET, &empty),
+        ("host-put", "Bench", http::Method::PUT, &kibibyte),
+        ("host-put-signed", "Signed", http::Method::PUT, &kibibyte),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                let (host, method, at, body) = (host.clone(), method.clone(), at.clone(), body.clone());
+                at_once(runtime, times, move || {
+                    let (host, method, at, body) = (host.clone(), method.clone(), at.clone(), body.clone());
+                    async move { send(&host, through, method, &at, &body).await }
+                })
+            });
+        });
+    }
     group.finish();
 
     let pair =
@@ -166,6 +246,9 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     }
     if let Some((ours, floor)) = pair(figures, "test", "host", "reqwest") {
         figures.at_most("test: guest call and its request / reqwest alone", ours, floor, 1.3, "≤ 1.3 ×");
+    }
+    if let Some((ours, floor)) = pair(figures, "test", "host", "reqwest-after-commit") {
+        figures.at_most("test: the same / reqwest alone after the same pause", ours, floor, 1.3, "≤ 1.3 ×");
     }
     if let Some((whole, ours)) = pair(figures, "test", "host-with-commit", "host") {
         figures.shown("test: the verdict's commit, besides", time(whole - ours));
@@ -177,6 +260,6 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
         figures.at_least("send by an OAuth token / by a static one", ours, floor, 0.95, "≥ 0.95 ×");
     }
     if let Some((signed, plain)) = pair(figures, "send", "host-put-signed", "host-put") {
-        figures.shown("signing 1 KiB by AWS SigV4, besides", time((signed - plain).max(0.0)));
+        figures.shown("send of 1 KiB: signing it by AWS SigV4, besides", time((signed - plain).max(0.0)));
     }
 }

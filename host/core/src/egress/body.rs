@@ -160,7 +160,6 @@ pub(super) struct Receiving {
 pub(super) struct Watch {
     pub(super) call: Arc<Call>,
     pub(super) entry: Arc<Entry>,
-    pub(super) origin: Arc<str>,
 }
 
 impl Watch {
@@ -187,7 +186,7 @@ impl Receiving {
         let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake)));
         ready!(pause.as_mut().poll(cx));
         let phase = if pause.deadline() >= deadline { Phase::Call } else { Phase::BetweenBytes };
-        let origin = self.watch.origin.to_string();
+        let origin = self.watch.entry.origin();
         self.fail(EgressError::Timeout { origin, phase, after: idle })
     }
 }
@@ -208,7 +207,7 @@ impl HttpBody for Receiving {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                let origin = me.watch.origin.to_string();
+                let origin = me.watch.entry.origin();
                 // What the layer below says may quote the upstream.
                 let error = EgressError::within(&error)
                     .unwrap_or(EgressError::Response { origin, problem: "broke off before its end" });
@@ -218,7 +217,7 @@ impl HttpBody for Receiving {
                 me.pause = None;
                 // An upstream that never pauses must still meet the deadline.
                 if Instant::now() >= me.watch.call.deadline {
-                    let (origin, after) = (me.watch.origin.to_string(), me.idle);
+                    let (origin, after) = (me.watch.entry.origin(), me.idle);
                     return me.fail(EgressError::Timeout { origin, phase: Phase::Call, after });
                 }
                 if let Some(data) = frame.data_ref() {

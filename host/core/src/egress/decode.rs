@@ -61,7 +61,6 @@ pub(super) struct Decoded {
     wire: Arc<std::sync::atomic::AtomicU64>,
     total: u64,
     limit: u64,
-    origin: Arc<str>,
     entry: Arc<Entry>,
     done: bool,
 }
@@ -87,7 +86,6 @@ impl Decoded {
             wire,
             total: 0,
             limit: watch.call.limits.response_body,
-            origin: Arc::clone(&watch.origin),
             entry: Arc::clone(&watch.entry),
             done: false,
         }
@@ -167,7 +165,7 @@ impl HttpBody for Decoded {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Some(Err(error)) => {
-                let origin = me.origin.to_string();
+                let origin = me.entry.origin();
                 let error = EgressError::within(&error)
                     .unwrap_or(EgressError::Response { origin, problem: "is not encoded as it says" });
                 me.fail(error)

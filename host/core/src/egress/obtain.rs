@@ -147,7 +147,7 @@ pub(crate) fn authorization_origin(authorization: &Authorization, fields: &Value
 
 /// Takes secrets out of words that a service wrote.
 pub(crate) fn redact(values: &Values, text: &str) -> String {
-    match Redactor::new(values.secrets()) {
+    match Redactor::once(values.secrets()) {
         Some(redactor) => String::from_utf8_lossy(&redactor.replace(text.as_bytes()).0).into_owned(),
         None => text.to_owned(),
     }

@@ -4,7 +4,9 @@
 //! [`SHORTEST`] bytes is not looked for: it would be found by chance in any text, and taking it out would break that text
 //! while telling exactly what it is.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
@@ -12,6 +14,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
 /// What stands in a secret's place.
@@ -27,16 +30,33 @@ pub(super) struct Redactor {
 }
 
 struct Patterns {
-    automaton: AhoCorasick,
+    search: Search,
     /// Sorted, so that those with a given beginning stand together.
     sorted: Vec<Vec<u8>>,
     begins: [bool; 256],
     longest: usize,
 }
 
+/// What finds the patterns in a text.
+enum Search {
+    /// One pass, however many there are.
+    Automaton(AhoCorasick),
+    /// One pass for each, in the patterns' order.
+    Finders(Vec<Finder<'static>>),
+}
+
 impl Redactor {
-    /// `None` where there is nothing to look for.
+    /// For many answers. `None` where there is nothing to look for.
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
+        Self::with(secrets, Search::automaton)
+    }
+
+    /// For one answer only: an automaton would take longer to build than the answer to scan.
+    pub(super) fn once<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
+        Self::with(secrets, Search::finders)
+    }
+
+    fn with<'a>(secrets: impl Iterator<Item = &'a str>, search: fn(&[Vec<u8>]) -> Search) -> Option<Self> {
         let mut forms = BTreeSet::new();
         for secret in secrets {
             forms_of(secret, &mut forms);
@@ -57,13 +77,7 @@ impl Redactor {
         for form in &sorted {
             begins[usize::from(form[0])] = true;
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            // A table for each state would take ten times the memory and longer to build than most answers to scan.
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&sorted)
-            .expect("some megabytes of patterns at most, and the automaton numbers billions");
-        Some(Self { patterns: Arc::new(Patterns { automaton, sorted, begins, longest }) })
+        Some(Self { patterns: Arc::new(Patterns { search: search(&sorted), sorted, begins, longest }) })
     }
 
     /// The whole text without secrets, and whether there were any.
@@ -76,7 +90,7 @@ impl Redactor {
 
     /// Whether there is a secret in it.
     pub(super) fn finds(&self, text: &[u8]) -> bool {
-        self.patterns.automaton.is_match(text)
+        self.patterns.search.find(text, 0).is_some()
     }
 
     /// Begins a text that arrives in pieces.
@@ -97,7 +111,7 @@ pub(super) struct Stream {
 impl Stream {
     /// What is certain after one more piece.
     pub(super) fn push(&mut self, piece: &Bytes) -> Bytes {
-        if self.held.is_empty() && !self.patterns.automaton.is_match(piece) {
+        if self.held.is_empty() && self.patterns.search.find(piece, 0).is_none() {
             // The common case copies nothing but the little that is held back.
             let keep = self.patterns.undecided(piece, 0, piece.len());
             self.held.extend_from_slice(&piece[keep..]);
@@ -118,9 +132,8 @@ impl Stream {
         let mut clean = Vec::with_capacity(text.len());
         let mut from = 0;
         loop {
-            let input = aho_corasick::Input::new(text).range(from..);
-            let found = self.patterns.automaton.find(input);
-            let until = found.map_or(text.len(), |found| found.start());
+            let found = self.patterns.search.find(text, from);
+            let until = found.as_ref().map_or(text.len(), |found| found.start);
             if !last {
                 // A longer secret, or one that begins earlier, may still be on its way.
                 let keep = self.patterns.undecided(text, from, (until + 1).min(text.len()));
@@ -134,7 +147,39 @@ impl Stream {
             let Some(found) = found else { return clean.into() };
             clean.extend_from_slice(REDACTED);
             self.found = true;
-            from = found.end();
+            from = found.end;
+        }
+    }
+}
+
+impl Search {
+    fn automaton(patterns: &[Vec<u8>]) -> Self {
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            // A table for each state would take ten times the memory and longer to build than most answers to scan.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(patterns)
+            .expect("some megabytes of patterns at most, and the automaton numbers billions");
+        Self::Automaton(automaton)
+    }
+
+    fn finders(patterns: &[Vec<u8>]) -> Self {
+        Self::Finders(patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect())
+    }
+
+    /// The first pattern at or behind `from`, and of those that begin there the longest.
+    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        match self {
+            Self::Automaton(automaton) => {
+                automaton.find(aho_corasick::Input::new(text).range(from..)).map(|found| found.range())
+            }
+            Self::Finders(finders) => finders
+                .iter()
+                .filter_map(|finder| {
+                    let start = from + finder.find(&text[from..])?;
+                    Some(start..start + finder.needle().len())
+                })
+                .min_by_key(|found| (found.start, Reverse(found.end))),
         }
     }
 }
@@ -170,6 +215,14 @@ fn forms_of(secret: &str, forms: &mut BTreeSet<Vec<u8>>) {
     add(hex::encode(secret).into_bytes());
     add(hex::encode_upper(secret).into_bytes());
     base64_forms(secret.as_bytes(), &mut add);
+    if secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        // What escapes anything of it escapes every character.
+        for upper in [true, false] {
+            add(percent_form(secret.as_bytes(), upper));
+            add(json_form(secret, |_| true, "/", true, upper).into_bytes());
+        }
+        return;
+    }
     percent_forms(secret.as_bytes(), &mut add);
     json_forms(secret, &mut add);
     for quote in ["&quot;", "&#34;"] {
@@ -218,12 +271,17 @@ fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
         }
     }
     for upper in [true, false] {
-        let mut form = Vec::with_capacity(secret.len() * 3);
-        for &byte in secret {
-            percent(byte, upper, &mut form);
-        }
-        add(form);
+        add(percent_form(secret, upper));
     }
+}
+
+/// Every byte escaped.
+fn percent_form(secret: &[u8], upper: bool) -> Vec<u8> {
+    let mut form = Vec::with_capacity(secret.len() * 3);
+    for &byte in secret {
+        percent(byte, upper, &mut form);
+    }
+    form
 }
 
 fn percent(byte: u8, upper: bool, form: &mut Vec<u8>) {
@@ -398,10 +456,27 @@ mod tests {
     }
 
     #[test]
+    fn letters_and_digits_have_the_forms_that_any_text_has() {
+        let (secret, mut short, mut long) = ("Sig0123abcdef", BTreeSet::new(), BTreeSet::new());
+        forms_of(secret, &mut short);
+        let mut add = |form| {
+            long.insert(form);
+        };
+        for form in [secret.to_owned(), hex::encode(secret), hex::encode_upper(secret)] {
+            add(form.into_bytes());
+        }
+        base64_forms(secret.as_bytes(), &mut add);
+        percent_forms(secret.as_bytes(), &mut add);
+        json_forms(secret, &mut add);
+        assert_eq!(short, long);
+    }
+
+    #[test]
     fn a_usual_credential_costs_little_to_look_for() {
         let redactor =
             redactor(&["github_pat_11ABCDEFG0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234"]);
-        let memory = redactor.patterns.automaton.memory_usage();
+        let Search::Automaton(automaton) = &redactor.patterns.search else { panic!("it serves many answers") };
+        let memory = automaton.memory_usage();
         assert!(memory < 128 << 10, "{memory} bytes, {} forms", redactor.patterns.sorted.len());
     }
 
@@ -413,11 +488,14 @@ mod tests {
             cuts in prop::collection::vec(0usize..61, 0..8),
         ) {
             let redactor = redactor(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
+            let Search::Automaton(automaton) = &redactor.patterns.search else { panic!("it serves many answers") };
             let mut expected = Vec::new();
-            redactor.patterns.automaton.replace_all_with_bytes(text.as_bytes(), &mut expected, |_, _, out| {
+            automaton.replace_all_with_bytes(text.as_bytes(), &mut expected, |_, _, out| {
                 out.extend_from_slice(REDACTED);
                 true
             });
+            let once = Redactor::once(secrets.iter().map(String::as_str)).unwrap();
+            prop_assert_eq!(once.replace(text.as_bytes()).0, expected.clone());
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
             cuts.sort_unstable();
             let mut stream = redactor.stream();

@@ -91,7 +91,7 @@ where
         Power::Keys(_) => &stock.slots.within,
         Power::None | Power::Network(_) => &stock.slots.calls,
     };
-    let _slot = slots.acquire().await.expect("the slots are never closed");
+    let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
     let (mut store, guest) = match stock.take() {
         Some((store, guest)) => (store, Some(guest)),
         None => (stock.store(), None),
@@ -131,7 +131,7 @@ where
         }
         Ok(Ok(Err(error))) => Err(ended(&error, &stock.limits).unwrap_or_else(|| trapped(&error, log.text()))),
     };
-    stock.refill();
+    stock.retire(store, slot);
     result
 }
 

@@ -90,27 +90,34 @@ impl Stock {
         self.classifier.is_some()
     }
 
-    /// Puts one instance more in waiting, after a call and off its path.
-    pub(super) fn refill(self: &Arc<Self>) {
-        if self.ready.lock().expect("no holder of this lock panics").len() >= READY {
-            return;
-        }
+    /// Clears away after a call and puts one instance more in waiting, both off the path of the call.
+    pub(super) fn retire(self: &Arc<Self>, used: Store<Sandbox>, slot: OwnedSemaphorePermit) {
         // Taken before anything is made, so that however many calls end at once, no more are made than there is room for.
-        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
+        let wanted = self.ready.lock().expect("no holder of this lock panics").len() < READY;
+        let place = if wanted { self.places.clone().try_acquire_owned().ok() } else { None };
         let stock = self.clone();
         tokio::spawn(async move {
-            let mut store = stock.store();
-            store.data_mut().meter.cpu_limit = READY_CPU;
-            let clock = store.data().meter.clock.clone();
-            // One that can't be made is made on the path of the next call, which then tells why.
-            let making = clock.metered(stock.instantiate(&mut store));
-            let made = tokio::time::timeout(READY_WITHIN, making).await;
-            if let (Ok(Ok(guest)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
-                let mut ready = stock.ready.lock().expect("no holder of this lock panics");
-                if ready.len() < READY {
-                    ready.push(Instance { store, guest, _place: place });
-                }
+            // Only a store that is gone has left its place in the pool.
+            drop(used);
+            drop(slot);
+            if let Some(place) = place {
+                stock.refill(place).await;
             }
         });
+    }
+
+    async fn refill(&self, place: OwnedSemaphorePermit) {
+        let mut store = self.store();
+        store.data_mut().meter.cpu_limit = READY_CPU;
+        let clock = store.data().meter.clock.clone();
+        // One that can't be made is made on the path of the next call, which then tells why.
+        let making = clock.metered(self.instantiate(&mut store));
+        let made = tokio::time::timeout(READY_WITHIN, making).await;
+        if let (Ok(Ok(guest)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
+            let mut ready = self.ready.lock().expect("no holder of this lock panics");
+            if ready.len() < READY {
+                ready.push(Instance { store, guest, _place: place });
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use guest_kit::{
     Authentication, Basic, Connection, Derivation, Derived, Descriptor, Failure, FailureKind, Field, FieldKind, Guest,
-    Placement, Report, descriptor, failure, field, http, nothing, parameter, place, protocol, report, required_secret,
-    setting,
+    Placement, Report, Sigv4, descriptor, failure, field, http, nothing, parameter, place, protocol, report,
+    required_secret, setting,
 };
 
 struct Echo;
@@ -31,6 +31,7 @@ impl Guest for Echo {
             protocol("basic", pair()),
             protocol("digest", pair()),
             protocol("derived", pair()),
+            protocol("aws-sigv4", pair()),
         ];
         described
     }
@@ -47,6 +48,13 @@ impl Guest for Echo {
             "body-json" => place(Placement::Body(parameter("/auth/key", "{key}"))),
             "basic" => place(Placement::Basic(pair())),
             "digest" => place(Placement::Digest(pair())),
+            "aws-sigv4" => place(Placement::AwsSigv4(Sigv4 {
+                region: "eu-central-1".into(),
+                service: "execute-api".into(),
+                access_key_id: "{username}".into(),
+                secret_access_key: "{password}".into(),
+                session_token: None,
+            })),
             "derived" => Authentication {
                 derived: vec![Derived {
                     name: "pair".into(),
