@@ -85,15 +85,20 @@ impl Wasm {
 }
 
 /// A client as the host's own, whose connections are kept alive.
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
-}
+pub(crate) struct Http(reqwest::Client);
 
-/// One request with its credential, read to its end.
-pub(crate) async fn get(client: &reqwest::Client, url: &str, token: &str) -> usize {
-    let answer = client.get(url).bearer_auth(token).send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    answer.bytes().await.expect("a whole answer").len()
+impl Http {
+    pub(crate) fn new() -> Self {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self(client.build().expect("a client"))
+    }
+
+    /// One request with its credential, read to its end.
+    pub(crate) async fn get(&self, url: &str, token: &str) -> usize {
+        let answer = self.0.get(url).bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.expect("a whole answer").len()
+    }
 }
 
 /// A database with one table, changed by one durable commit after the other.

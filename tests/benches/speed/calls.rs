@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::Criterion;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use turnbuckle::config::Config;
 use turnbuckle::{Actor, Compiler, Host, NewConnection, Verdict};
 use turnbuckle_tests::components;
@@ -50,16 +52,6 @@ pub(crate) fn service() -> Upstream {
     upstream
 }
 
-async fn send(host: &Host, through: &str, method: http::Method, url: &http::Uri, body: &Bytes) -> usize {
-    let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
-    let mut request = http::Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = url.clone();
-    let answer = host.send(&root(), through, request).await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    answer.into_body().collect().await.expect("a whole answer").to_bytes().len()
-}
-
 /// Connections whose credential is a token that was obtained, and one whose requests are signed.
 async fn connect_others(host: &Host, actor: &Actor, origin: &str) {
     let token = json!({
@@ -84,40 +76,86 @@ async fn tested(host: &Host, actor: &Actor) -> Verdict {
     verdict
 }
 
-/// Does something so many times by several tasks at once, as a server's requests come; how long all of them take.
-fn at_once<F>(runtime: &Runtime, times: u64, each: impl Fn() -> F + Clone + Send + 'static) -> Duration
-where
-    F: Future<Output = usize> + Send,
-{
-    let began = Instant::now();
-    runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for task in 0..AT_ONCE {
-            let (each, share) = (each.clone(), times / AT_ONCE + u64::from(task < times % AT_ONCE));
-            tasks.spawn(async move {
-                for _ in 0..share {
-                    assert_ne!(each().await, 0);
-                }
-            });
-        }
-        tasks.join_all().await;
-    });
-    began.elapsed()
+/// What every measured call needs.
+struct Scene {
+    wasm: bare::Wasm,
+    http: bare::Http,
+    host: Host,
+    actor: Actor,
+    url: String,
+    uri: http::Uri,
+    body: Bytes,
 }
 
-/// Does something so many times, one after the other, by a task as a server's are; how long that says it took in all.
-fn in_turn<F>(runtime: &Runtime, times: u64, each: impl Fn() -> F + Send + 'static) -> Duration
+impl Scene {
+    async fn get(&self) -> usize {
+        self.http.get(&self.url, TOKEN).await
+    }
+
+    async fn send(&self, through: &str, method: http::Method, body: &Bytes) -> usize {
+        let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
+        let mut request = http::Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        let answer = self.host.send(&self.actor, through, request).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.expect("a whole answer").to_bytes().len()
+    }
+
+    async fn send_get(&self, through: &str) -> usize {
+        self.send(through, http::Method::GET, &Bytes::new()).await
+    }
+
+    async fn send_put(&self, through: &str) -> usize {
+        self.send(through, http::Method::PUT, &self.body).await
+    }
+}
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+/// One call after the other by a task, as a server's are; each says how long it took.
+fn in_turn<F>(group: &mut Group<'_>, runtime: &Runtime, scene: &Arc<Scene>, name: &str, each: fn(Arc<Scene>) -> F)
 where
-    F: Future<Output = Duration> + Send,
+    F: Future<Output = Duration> + Send + 'static,
 {
-    let task = runtime.spawn(async move {
-        let mut took = Duration::ZERO;
-        for _ in 0..times {
-            took += each().await;
-        }
-        took
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|times| {
+            let scene = scene.clone();
+            let task = runtime.spawn(async move {
+                let mut took = Duration::ZERO;
+                for _ in 0..times {
+                    took += each(scene.clone()).await;
+                }
+                took
+            });
+            runtime.block_on(task).expect("the task ends")
+        });
     });
-    runtime.block_on(task).expect("the task ends")
+}
+
+/// Calls by several tasks at once, as a server's requests come.
+fn at_once<F>(group: &mut Group<'_>, runtime: &Runtime, scene: &Arc<Scene>, name: &str, each: fn(Arc<Scene>) -> F)
+where
+    F: Future<Output = usize> + Send + 'static,
+{
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|times| {
+            let began = Instant::now();
+            runtime.block_on(async {
+                let mut tasks = JoinSet::new();
+                for task in 0..AT_ONCE {
+                    let (scene, share) = (scene.clone(), times / AT_ONCE + u64::from(task < times % AT_ONCE));
+                    tasks.spawn(async move {
+                        for _ in 0..share {
+                            assert_ne!(each(scene.clone()).await, 0);
+                        }
+                    });
+                }
+                tasks.join_all().await;
+            });
+            began.elapsed()
+        });
+    });
 }
 
 async fn timed<T>(work: impl Future<Output = T>) -> Duration {
@@ -129,9 +167,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> Duration {
 pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mut Figures) {
     let folder = tempfile::tempdir().expect("a folder");
     let upstream = service();
-    let url = format!("{}/me", upstream.origin());
-    let component = components::read(BINARY, "http");
-    let echo = components::read(BINARY, "echo");
+    let (component, echo) = (components::read(BINARY, "http"), components::read(BINARY, "echo"));
     upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 36_000})));
     upstream.on("PUT", "/me", |_| Reply::json(200, &json!({"id": 583_231})));
     let (host, actor) = (runtime.block_on(open(folder.path(), &upstream.origin())), root());
@@ -141,104 +177,43 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
         connect_others(&host, &actor, &upstream.origin()).await;
         host.create_connection(&actor, new("Bench", &upstream.origin())).await.expect("it is made");
     });
-    let (wasm, client) = (bare::Wasm::load(&component), bare::client());
-
-    let (wasm, url, actor) = (Arc::new(wasm), Arc::<str>::from(url), Arc::new(actor));
+    let url = format!("{}/me", upstream.origin());
+    let (wasm, http, uri) = (bare::Wasm::load(&component), bare::Http::new(), url.parse().expect("a URL"));
+    let scene = Arc::new(Scene { wasm, http, host, actor, url, uri, body: Bytes::from(vec![7; 1024]) });
 
     let mut group = criterion.benchmark_group("describe");
-    group.bench_function("wasmtime", |bencher| {
-        bencher.iter_custom(|times| {
-            let wasm = wasm.clone();
-            in_turn(runtime, times, move || {
-                let wasm = wasm.clone();
-                async move { timed(wasm.describe()).await }
-            })
-        });
-    });
-    group.bench_function("host", |bencher| {
-        bencher.iter_custom(|times| {
-            let (host, actor) = (host.clone(), actor.clone());
-            in_turn(runtime, times, move || {
-                let (host, actor) = (host.clone(), actor.clone());
-                async move { timed(host.verify_connector(&actor, "http")).await }
-            })
-        });
+    in_turn(&mut group, runtime, &scene, "wasmtime", |scene| async move { timed(scene.wasm.describe()).await });
+    in_turn(&mut group, runtime, &scene, "host", |scene| async move {
+        timed(async { scene.host.verify_connector(&scene.actor, "http").await.expect("it describes") }).await
     });
     group.finish();
 
     let mut group = criterion.benchmark_group("test");
-    group.bench_function("reqwest", |bencher| {
-        bencher.iter_custom(|times| {
-            let (client, url) = (client.clone(), url.clone());
-            in_turn(runtime, times, move || {
-                let (client, url) = (client.clone(), url.clone());
-                async move { timed(bare::get(&client, &url, TOKEN)).await }
-            })
-        });
-    });
+    in_turn(&mut group, runtime, &scene, "reqwest", |scene| async move { timed(scene.get()).await });
     // Each test here follows the commit of the one before, in which the machine rested; this is one request after that.
-    group.bench_function("reqwest-after-commit", |bencher| {
-        bencher.iter_custom(|times| {
-            let (host, actor, client, url) = (host.clone(), actor.clone(), client.clone(), url.clone());
-            in_turn(runtime, times, move || {
-                let (host, actor, client, url) = (host.clone(), actor.clone(), client.clone(), url.clone());
-                async move {
-                    tested(&host, &actor).await;
-                    timed(bare::get(&client, &url, TOKEN)).await
-                }
-            })
-        });
+    in_turn(&mut group, runtime, &scene, "reqwest-after-commit", |scene| async move {
+        tested(&scene.host, &scene.actor).await;
+        timed(scene.get()).await
     });
-    group.bench_function("host", |bencher| {
-        bencher.iter_custom(|times| {
-            let (host, actor) = (host.clone(), actor.clone());
-            in_turn(runtime, times, move || {
-                let (host, actor) = (host.clone(), actor.clone());
-                async move { Duration::from_micros(tested(&host, &actor).await.microseconds) }
-            })
-        });
+    in_turn(&mut group, runtime, &scene, "host", |scene| async move {
+        Duration::from_micros(tested(&scene.host, &scene.actor).await.microseconds)
     });
-    group.bench_function("host-with-commit", |bencher| {
-        bencher.iter_custom(|times| {
-            let (host, actor) = (host.clone(), actor.clone());
-            in_turn(runtime, times, move || {
-                let (host, actor) = (host.clone(), actor.clone());
-                async move { timed(tested(&host, &actor)).await }
-            })
-        });
+    in_turn(&mut group, runtime, &scene, "host-with-commit", |scene| async move {
+        timed(tested(&scene.host, &scene.actor)).await
     });
     group.finish();
 
     let mut group = criterion.benchmark_group("send");
-    group.bench_function("reqwest", |bencher| {
-        bencher.iter_custom(|times| {
-            let (client, url) = (client.clone(), url.clone());
-            at_once(runtime, times, move || {
-                let (client, url) = (client.clone(), url.clone());
-                async move { bare::get(&client, &url, TOKEN).await }
-            })
-        });
-    });
-    let (empty, kibibyte) = (Bytes::new(), Bytes::from(vec![7; 1024]));
-    let at: http::Uri = url.parse().expect("a URL");
-    for (name, through, method, body) in [
-        ("host", "Bench", http::Method::GET, &empty),
-        ("host-by-token", "Token", http::Method::GET, &empty),
-        ("host-put", "Bench", http::Method::PUT, &kibibyte),
-        ("host-put-signed", "Signed", http::Method::PUT, &kibibyte),
-    ] {
-        group.bench_function(name, |bencher| {
-            bencher.iter_custom(|times| {
-                let (host, method, at, body) = (host.clone(), method.clone(), at.clone(), body.clone());
-                at_once(runtime, times, move || {
-                    let (host, method, at, body) = (host.clone(), method.clone(), at.clone(), body.clone());
-                    async move { send(&host, through, method, &at, &body).await }
-                })
-            });
-        });
-    }
+    at_once(&mut group, runtime, &scene, "reqwest", |scene| async move { scene.get().await });
+    at_once(&mut group, runtime, &scene, "host", |scene| async move { scene.send_get("Bench").await });
+    at_once(&mut group, runtime, &scene, "host-by-token", |scene| async move { scene.send_get("Token").await });
+    at_once(&mut group, runtime, &scene, "host-put", |scene| async move { scene.send_put("Bench").await });
+    at_once(&mut group, runtime, &scene, "host-put-signed", |scene| async move { scene.send_put("Signed").await });
     group.finish();
+    report(figures);
+}
 
+fn report(figures: &mut Figures) {
     let pair =
         |figures: &Figures, group, ours, floor| Some((figures.median(group, ours)?, figures.median(group, floor)?));
     if let Some((ours, floor)) = pair(figures, "describe", "host", "wasmtime") {

@@ -98,7 +98,9 @@ fn failed(error: BuildError, output: Output) -> Error {
 
 /// One folder's worth of what was built, for an install.
 pub(crate) fn components(built: &[Built]) -> Vec<super::Component> {
-    built.iter().map(|each| super::Component { path: each.path.clone(), size: each.bytes }).collect()
+    let component =
+        |each: &Built| super::Component { name: each.name.clone(), path: each.path.clone(), size: each.bytes };
+    built.iter().map(component).collect()
 }
 
 /// How this machine would compile, for `doctor`: only looked at, nothing is installed. Otherwise what would help.

@@ -18,6 +18,8 @@ const WASM: &str = "application/wasm";
 /// A component on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Component {
+    /// What it is called while it is at work: the connector's name where that is known, or the file's.
+    pub(crate) name: String,
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
 }
@@ -51,8 +53,7 @@ pub(crate) async fn install_all(
 ) -> Result<Vec<Document<InstallReport>>, Error> {
     let mut reports = Vec::with_capacity(components.len());
     for component in components {
-        let name = component.path.file_name().unwrap_or_default().to_string_lossy();
-        let work = Work::on_bytes(output, &format!("installing {name}"), component.size);
+        let work = Work::on_bytes(output, &format!("installing {}", component.name), component.size);
         match upload(component, client.post(&["connectors"]), &work).await?.answer().await {
             Ok(report) => {
                 work.gone();
@@ -86,7 +87,10 @@ async fn upload<'a>(component: &Component, call: Call<'a>, work: &Work) -> Resul
 
 fn component(path: &Path) -> Result<Component, Error> {
     match std::fs::metadata(path) {
-        Ok(file) if file.is_file() => Ok(Component { path: path.to_owned(), size: file.len() }),
+        Ok(file) if file.is_file() => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(Component { name, path: path.to_owned(), size: file.len() })
+        }
         Ok(_) => Err(Error::input(format!("{} is not a file", path.display()))),
         Err(error) => Err(Error::input_hint(
             format!("{} can't be read: {error}", path.display()),
