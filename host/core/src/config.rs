@@ -24,6 +24,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Where browsers reach the HTTP API, where that is not where it listens: the redirect URIs of sign-ins stand below it.
     pub public_url: Option<Url>,
+    /// Whether anything but setup is answered.
+    pub integrations: IntegrationsConfig,
     /// What leaves the machine.
     pub egress: EgressConfig,
     /// The store.
@@ -32,6 +34,21 @@ pub struct Config {
     pub vault: VaultConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
+}
+
+/// `[integrations]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct IntegrationsConfig {
+    /// Whether connectors, connections and flows can be used. Where not, every call of theirs is refused; setup, the host's own
+    /// upkeep and health answer as ever.
+    pub enabled: bool,
+}
+
+impl Default for IntegrationsConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// `[egress]`
@@ -106,6 +123,7 @@ enum Kind {
     Text,
     List,
     Number,
+    Switch,
 }
 
 /// Every key there is. A test holds this list against the types above.
@@ -113,6 +131,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("listen", Kind::Text),
     ("hosts", Kind::List),
     ("public-url", Kind::Text),
+    ("integrations.enabled", Kind::Switch),
     ("egress.allow", Kind::List),
     ("egress.ca-file", Kind::Text),
     ("store.cache-mib", Kind::Number),
@@ -251,6 +270,8 @@ fn fits(kind: Kind, value: &Value) -> Result<(), &'static str> {
         (Kind::Text, _) => Err("must be a text in quotes"),
         (Kind::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(()),
         (Kind::List, _) => Err("must be a list of texts, as in [\"a\", \"b\"]"),
+        (Kind::Switch, Value::Boolean(_)) => Ok(()),
+        (Kind::Switch, _) => Err("must be true or false"),
         (Kind::Number, Value::Integer(number)) if u32::try_from(*number).is_ok() => Ok(()),
         (Kind::Number, _) => Err("must be a whole number from 0 to 4294967295"),
     }
@@ -270,6 +291,13 @@ fn set_from_environment(table: &mut Table, name: &str, value: &str, problems: &m
             let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
         }
+        Kind::Switch => match value.trim().parse() {
+            Ok(on) => Value::Boolean(on),
+            Err(_neither) => {
+                problems.push(FieldProblem::new(name, "must be true or false"));
+                return;
+            }
+        },
         Kind::Number => match value.trim().parse() {
             Ok(number) => Value::Integer(number),
             Err(_not_a_number) => {
@@ -336,10 +364,14 @@ mod tests {
     #[test]
     fn values_of_another_kind_are_told_by_their_key_all_at_once() {
         assert_eq!(
-            problems(load("hosts = \"x\"\n[limits]\nrequests = \"many\"\nhandles = -1\n[egress]\nca-file = 7\n", &[])),
+            problems(load(
+                "hosts = \"x\"\n[limits]\nrequests = \"many\"\nhandles = -1\n[egress]\nca-file = 7\n[integrations]\nenabled = 1\n",
+                &[]
+            )),
             [
                 "egress.ca-file: must be a text in quotes",
                 "hosts: must be a list of texts, as in [\"a\", \"b\"]",
+                "integrations.enabled: must be true or false",
                 "limits.handles: must be a whole number from 0 to 4294967295",
                 "limits.requests: must be a whole number from 0 to 4294967295",
             ]
@@ -374,6 +406,7 @@ mod tests {
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
+                (_, Kind::Switch) => "false",
             };
             let default = format!("{:?}", Config::default());
             let config = load(&format!("{key} = {value}\n"), &[]).unwrap();

@@ -5,6 +5,7 @@ mod change;
 mod form;
 mod probe;
 mod send;
+mod transfer;
 mod upgrade;
 
 pub(crate) use authorize::{Returned, Signed};

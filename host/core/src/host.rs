@@ -1,6 +1,7 @@
 //! The host: a cheap handle that everything else is called on.
 
 mod open;
+mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::model::view::{
 };
 use crate::runtime::Runtime;
 use crate::store::Store;
+use crate::users::Users;
 
 pub use open::Builder;
 
@@ -53,12 +55,14 @@ pub struct Host {
 struct Inner {
     data: PathBuf,
     egress_allow: Vec<String>,
+    integrations: bool,
     store: Store,
     runtime: Runtime,
     catalog: Catalog,
     credentials: Credentials,
     connections: Connections,
     flows: Flows,
+    users: Users,
 }
 
 impl Host {

@@ -10,6 +10,8 @@ mod connections;
 
 mod credentials;
 
+mod users;
+
 mod catalog;
 
 #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the home of the sandbox, and of its clock")]
@@ -36,11 +38,13 @@ pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::origin::{Origin, OriginError};
 pub use model::outside::Outside;
 pub use model::secret::Secret;
+pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
     Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
-    Cookie, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport,
-    NewConnection, Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Tokens, Upgrade,
-    UpgradeReport, UpgradeRow,
+    Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView,
+    InstallReport, NewConnection, NewToken, Page, PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser,
+    Reconnect, Reconnected, Rotation, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView,
+    Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

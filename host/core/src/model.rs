@@ -14,5 +14,6 @@ pub(crate) mod origin;
 pub(crate) mod outside;
 pub(crate) mod secret;
 pub(crate) mod template;
+pub(crate) mod user;
 pub(crate) mod verdict;
 pub(crate) mod view;

@@ -23,6 +23,7 @@ mod known;
 mod schema;
 mod tables;
 mod transaction;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use tokio::sync::oneshot;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
 pub(crate) use transaction::{Reader, Writer};
+pub(crate) use users::TokenHash;
 
 use committer::{Job, Prepared};
 use known::Known;

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use turnbuckle::Actor;
+use turnbuckle::{Actor, Host};
 use url::Url;
 
 use crate::problem::Problem;
@@ -91,12 +91,34 @@ impl Access {
     }
 }
 
-/// Lets nobody through without a token, and tells the routes who it is.
-pub(crate) async fn authenticate(State(access): State<Access>, mut request: Request, next: Next) -> Response {
+/// What is answered also where the operator switched integrations off: who asks, setup, and the host's own upkeep.
+const ALWAYS: [&str; 3] = ["/api/v1/whoami", "/api/v1/setup", "/api/v1/host"];
+
+/// Refuses everything else there.
+pub(crate) async fn switched_on(State(host): State<Host>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let below = |part: &str| path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if ALWAYS.into_iter().any(below) {
+        return next.run(request).await;
+    }
+    match host.integrations() {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
+/// the host's, which says at each request whom it stands for.
+pub(crate) async fn authenticate(
+    State((access, host)): State<(Access, Host)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token.and_then(|(_, token)| access.actor(token.trim())) {
+    let known = |token: &str| access.actor(token).or_else(|| host.authenticate(token));
+    match token.and_then(|(_, token)| known(token.trim())) {
         Some(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await

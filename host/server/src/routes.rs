@@ -7,6 +7,7 @@ mod flows;
 mod host;
 mod send;
 mod setup;
+mod users;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse as _;
@@ -51,7 +52,8 @@ pub fn router(host: Host, access: Access) -> Router {
     let api = routes
         .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(middleware::from_fn_with_state(access.clone(), access::authenticate))
+        .layer(middleware::from_fn_with_state(host.clone(), access::switched_on))
+        .layer(middleware::from_fn_with_state((access.clone(), host.clone()), access::authenticate))
         .layer(Extension(authorize::Public(access.reached_at().cloned())))
         .with_state(host.clone());
     Router::new()
@@ -94,12 +96,20 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(authorize::complete))
         .routes(routes!(connections::flows))
         .routes(routes!(connections::history))
+        .routes(routes!(users::transfer))
         .routes(routes!(flows::list))
         .routes(routes!(flows::show, flows::put, flows::remove))
         .routes(routes!(flows::open))
         .routes(routes!(flows::select, flows::deselect))
         .routes(routes!(setup::list))
         .routes(routes!(setup::show, setup::put, setup::remove))
+        .routes(routes!(users::list_sets))
+        .routes(routes!(users::show_set, users::put_set, users::remove_set))
+        .routes(routes!(users::list))
+        .routes(routes!(users::show, users::put, users::remove))
+        .routes(routes!(users::list_tokens, users::create_token))
+        .routes(routes!(users::show_token, users::revoke_token))
+        .routes(routes!(users::whoami))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

@@ -16,6 +16,7 @@ use crate::model::error::Error;
 use crate::model::id::ConnectionId;
 use crate::model::verdict::{Failure, Verdict};
 use crate::model::view::{Authorization, Authorize};
+use crate::users;
 
 /// What a sign-in came to.
 #[derive(Debug)]
@@ -80,7 +81,9 @@ impl Connections {
             Callback::GoOn(url) => Ok(Returned::GoOn(url)),
             Callback::Finish(finish) => {
                 // The cookie proved who it is; the record says by which name.
-                let actor = Actor::administrator(finish.pending.actor.clone());
+                let name = &finish.pending.actor;
+                let actor = users::standing(&self.store, name)?.unwrap_or_else(|| Actor::administrator(name));
+                need(&actor, Permission::ManageConnections)?;
                 Ok(Returned::Signed(Box::new(self.finish(&actor, *finish).await?)))
             }
         }
@@ -95,7 +98,7 @@ impl Connections {
 
     async fn finish(&self, actor: &Actor, finish: Finish) -> Result<Signed, Error> {
         let id = finish.pending.connection;
-        let found = self.store.read(|reader| reader.connection(id))?;
+        let found = self.store.read(|reader| reader.connection(id))?.filter(|found| super::visible(actor, found));
         let connection = found.ok_or_else(|| Error::not_found("connection", id.to_string()))?;
         let installed = self.installed(&connection)?;
         let pinned = Pinned { connection: &connection, installed: &installed };

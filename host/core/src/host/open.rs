@@ -18,6 +18,7 @@ use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
 use crate::store::{Options, Store};
+use crate::users::Users;
 
 const CACHE_MIB: u32 = 32;
 
@@ -102,13 +103,25 @@ impl Builder {
             credentials: credentials.clone(),
             runtime: runtime.clone(),
             egress,
-            outside,
+            outside: outside.clone(),
             test_wall,
         });
         let flows = Flows { store: store.clone(), connections: connections.clone() };
-        let egress_allow = config.egress.allow;
+        let users = Users { store: store.clone(), outside };
+        let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
         Ok(Host {
-            inner: Arc::new(Inner { data, egress_allow, store, runtime, catalog, credentials, connections, flows }),
+            inner: Arc::new(Inner {
+                data,
+                egress_allow,
+                integrations,
+                store,
+                runtime,
+                catalog,
+                credentials,
+                connections,
+                flows,
+                users,
+            }),
         })
     }
 }

@@ -151,6 +151,8 @@ pub enum ChangeKind {
     Disabled,
     /// Moved to another connector version.
     Upgraded,
+    /// It has another owner.
+    Transferred,
 }
 
 /// One line of a connection's history: who, when, which fields, never values.

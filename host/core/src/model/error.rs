@@ -25,7 +25,7 @@ impl FieldProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User {
-    /// `flow` or `connection`.
+    /// `flow`, `connection` or `user`.
     pub kind: String,
     /// Its id.
     pub id: String,
@@ -163,6 +163,10 @@ impl Error {
         match self {
             Self::Refused { hint, .. } | Self::Upstream { hint, .. } | Self::Data { hint, .. } => hint.as_deref(),
             Self::Stale { .. } => Some("look at it again and repeat the change on the version that is there now"),
+            Self::InUse { kind: "user", .. } => {
+                Some("transfer its private connections first: `turnbuckle connection transfer NAME --to USER`")
+            }
+            Self::InUse { kind: "permission set", .. } => Some("give these users other permission sets first"),
             Self::Invalid { .. }
             | Self::NotFound { .. }
             | Self::InUse { .. }

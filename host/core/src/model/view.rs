@@ -1,6 +1,7 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
 mod sign_in;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use super::verdict::{Account, Verdict};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };
+pub use users::{CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami};
 
 /// A part of a list, and where the next part begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,6 +42,7 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
         sync_directory(&kept)?;
         schema.migrate(&database, found)?;
     }
+    schema.complete(&database)?;
     Ok(database)
 }
 

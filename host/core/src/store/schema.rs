@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, TableError, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, TableError, TableHandle as _, WriteTransaction};
 
 use super::error::StoreError;
 use super::tables::Table;
@@ -68,6 +68,19 @@ impl Schema {
         for step in self.migrations.iter().skip(done) {
             step(&transaction)?;
         }
+        self.create(&transaction)?;
+        transaction.commit().map_err(StoreError::engine)
+    }
+
+    /// Makes the tables that came to be after the file was written. They are empty at first, so that is no step of its own.
+    pub(super) fn complete(self, database: &Database) -> Result<(), StoreError> {
+        let there = database.begin_read().map_err(StoreError::engine)?;
+        let there: Vec<_> = there.list_tables().map_err(StoreError::engine)?.collect();
+        if Table::ALL.iter().all(|table| there.iter().any(|one| one.name() == table.name())) {
+            return Ok(());
+        }
+        let mut transaction = database.begin_write().map_err(StoreError::engine)?;
+        transaction.set_two_phase_commit(true);
         self.create(&transaction)?;
         transaction.commit().map_err(StoreError::engine)
     }

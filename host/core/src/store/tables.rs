@@ -40,10 +40,16 @@ pub(super) enum Table {
     IdentityProviders,
     /// Hash of a state or a receipt → sign-in that waits.
     Pending,
+    /// Name → permission set.
+    PermissionSets,
+    /// Name → user.
+    Users,
+    /// Hash of a token's text → token.
+    Tokens,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -60,6 +66,9 @@ impl Table {
         Self::Credentials,
         Self::IdentityProviders,
         Self::Pending,
+        Self::PermissionSets,
+        Self::Users,
+        Self::Tokens,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -80,6 +89,9 @@ impl Table {
             Self::Credentials => "credentials",
             Self::IdentityProviders => "identity-providers",
             Self::Pending => "pending",
+            Self::PermissionSets => "permission-sets",
+            Self::Users => "users",
+            Self::Tokens => "tokens",
         }
     }
 

@@ -1,0 +1,55 @@
+//! A connection gets another owner.
+
+use super::{Connections, find, need, visible};
+use crate::model::actor::{Actor, Permission};
+use crate::model::connection::{Change, ChangeKind, Connection};
+use crate::model::error::Error;
+use crate::model::user;
+use crate::model::view::Transferred;
+
+impl Connections {
+    /// By its owner, or by whoever looks after the host. All of it is judged in one job: neither the owner nor the user can
+    /// change in between.
+    pub(crate) async fn transfer(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
+        if !actor.may(Permission::ManageSetup) {
+            need(actor, Permission::ManageConnections)?;
+        }
+        let unknown = format!("no enabled user is named `{}`", to.trim());
+        let to = user::user_name(to).map_err(|words| Error::field("to", words))?;
+        let (actor, key, now) = (actor.clone(), key.to_owned(), self.outside.now());
+        let done = self
+            .store
+            .write(move |writer| {
+                let administrator = actor.may(Permission::ManageSetup);
+                let found = find(writer, &key)?.filter(|found| administrator || visible(&actor, found));
+                let old = found.ok_or_else(|| Error::not_found("connection", &key))?;
+                if !administrator && old.owner != actor.name() {
+                    return Err(Error::Forbidden { permission: Permission::ManageSetup });
+                }
+                if !writer.user(&to)?.is_some_and(|user| user.enabled) {
+                    return Err(Error::field("to", unknown));
+                }
+                let old = Connection::clone(&old);
+                let from = old.owner.clone();
+                if from == to {
+                    return Ok(Transferred { connection: old.id, name: old.name, version: old.version, from, to });
+                }
+                let new = Connection { version: old.version + 1, owner: to.clone(), updated_at: now, ..old };
+                writer.put_connection(&new)?;
+                writer.append_change(
+                    new.id,
+                    &Change {
+                        version: new.version,
+                        kind: ChangeKind::Transferred,
+                        actor: actor.name().to_owned(),
+                        at: now,
+                        fields: vec!["owner".into()],
+                    },
+                )?;
+                Ok(Transferred { connection: new.id, name: new.name, version: new.version, from, to })
+            })
+            .await?;
+        self.credentials.forget(done.connection);
+        Ok(done)
+    }
+}

@@ -1,0 +1,123 @@
+//! Who works with a host: users, what they may do, and the tokens by which they are known.
+
+use super::Host;
+use crate::connections::need;
+use crate::model::actor::{Actor, Permission};
+use crate::model::error::Error;
+use crate::model::user::PermissionSet;
+use crate::model::view::{CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami};
+
+/// The switch of the whole.
+impl Host {
+    /// Refuses where the operator switched integrations off. Whoever faces the outside asks before each call that is neither
+    /// setup nor health nor the host's own upkeep.
+    pub fn integrations(&self) -> Result<(), Error> {
+        if self.inner.integrations {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            rule: "integrations-disabled",
+            message: "integrations are switched off on this host".into(),
+            hint: Some("set `enabled = true` under `[integrations]` in turnbuckle.toml, and start it again".into()),
+        })
+    }
+}
+
+/// Permission sets.
+impl Host {
+    /// Adds a permission set, or changes it. Its users may do what it says from their next request on.
+    pub async fn put_permission_set(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutPermissionSet,
+    ) -> Result<PermissionSet, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.put_set(actor, name, put).await
+    }
+    /// All of them, by name.
+    pub fn permission_sets(&self, actor: &Actor) -> Result<Vec<PermissionSet>, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.sets()
+    }
+    /// One of them.
+    pub fn permission_set(&self, actor: &Actor, name: &str) -> Result<PermissionSet, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.set(name)
+    }
+    /// Removes one that no user holds.
+    pub async fn remove_permission_set(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.remove_set(name).await
+    }
+}
+
+/// Users. Their names are kept in lower case.
+impl Host {
+    /// Adds a user, or changes one. The last one that holds `manage-setup` keeps it.
+    pub async fn put_user(&self, actor: &Actor, name: &str, put: PutUser) -> Result<UserView, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.put(actor, name, put).await
+    }
+    /// All of them, by name.
+    pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.list()
+    }
+    /// One of them.
+    pub fn user(&self, actor: &Actor, name: &str) -> Result<UserView, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.get(name)
+    }
+    /// Removes a user and its tokens; refused while it owns private connections.
+    pub async fn remove_user(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.remove(name).await
+    }
+    /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
+    /// ones too.
+    pub async fn transfer_connection(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
+        self.inner.connections.transfer(actor, key, to).await
+    }
+}
+
+/// Tokens.
+impl Host {
+    /// Makes a token. Its text is in the answer and nowhere else.
+    pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.create_token(actor, new).await
+    }
+    /// All of them, by name.
+    pub fn tokens(&self, actor: &Actor) -> Result<Vec<TokenView>, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.tokens()
+    }
+    /// One of them.
+    pub fn token(&self, actor: &Actor, name: &str) -> Result<TokenView, Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.token(name)
+    }
+    /// Takes a token back: it opens nothing from the next request on. An answer that is under way goes on to its end.
+    pub async fn revoke_token(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        need(actor, Permission::ManageSetup)?;
+        self.inner.users.revoke_token(name).await
+    }
+    /// Whom a token stands for at this moment. Ask at each request: permissions change.
+    pub fn authenticate(&self, token: &str) -> Option<Actor> {
+        // Nobody gets in while it can't be said who it is.
+        self.inner.users.authenticate(token).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a token could not be looked up");
+            None
+        })
+    }
+    /// What this actor is. Everybody may ask that of itself.
+    pub fn whoami(&self, actor: &Actor) -> Result<Whoami, Error> {
+        self.inner.users.whoami(actor)
+    }
+    /// Makes an administrator where the host has none, with a token that is told here and never again. For whoever starts a
+    /// server; an embedder that has users of its own needs no administrator.
+    pub async fn first_administrator(&self) -> Result<Option<CreatedToken>, Error> {
+        self.inner.users.first_administrator().await
+    }
+}

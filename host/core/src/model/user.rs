@@ -1,0 +1,109 @@
+//! Who works with a host: permission sets, users, and the tokens by which they are known.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::actor::Permission;
+use super::id::kebab;
+
+/// Permissions that are given together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PermissionSet {
+    /// Its name, in lower case.
+    pub name: String,
+    /// What people read.
+    pub label: String,
+    /// What it lets its users do.
+    pub permissions: BTreeSet<Permission>,
+    /// When it was last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+    /// By whom.
+    pub updated_by: String,
+}
+
+/// Somebody who works with the host, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct User {
+    /// The name of the actor. Owners and histories show it.
+    pub(crate) name: String,
+    /// What people read.
+    pub(crate) label: String,
+    /// A user that is disabled may do nothing, whatever token is shown.
+    pub(crate) enabled: bool,
+    /// Names of the permission sets held.
+    pub(crate) permission_sets: BTreeSet<String>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// When it was last changed.
+    pub(crate) updated_at: Timestamp,
+    /// By whom.
+    pub(crate) updated_by: String,
+}
+
+/// A token, as the store keeps it: under the hash of its text, which is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Token {
+    /// Its name, unique.
+    pub(crate) name: String,
+    /// Whom it stands for.
+    pub(crate) user: String,
+    /// What it opens of that user's permissions; all of them where none are named.
+    pub(crate) scope: Option<BTreeSet<Permission>>,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// By whom.
+    pub(crate) created_by: String,
+    /// From then on it opens nothing.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// A name of a permission set or a token, as it is kept: names that differ in case alone are one name.
+pub(crate) fn name(given: &str) -> Result<String, &'static str> {
+    let name = given.trim().to_lowercase();
+    kebab(&name).map(|()| name)
+}
+
+/// A name of a user, as it is kept: kebab-case, or like an e-mail address.
+pub(crate) fn user_name(given: &str) -> Result<String, &'static str> {
+    let name = given.trim().to_lowercase();
+    let fits = match name.split_once('@') {
+        None => kebab(&name).is_ok(),
+        Some((person, domain)) => {
+            let part = |text: &str, besides: &str| {
+                let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || besides.contains(c);
+                !text.is_empty() && text.chars().all(fits)
+            };
+            name.len() <= 254 && part(person, "._+-") && domain.split('.').all(|label| part(label, "-"))
+        }
+    };
+    if fits {
+        Ok(name)
+    } else {
+        Err("must be kebab-case, as in `ada-l`, or like an e-mail address, as in `ada@example.com`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_named_in_kebab_case_or_like_an_e_mail_address_whatever_the_case() {
+        for (given, kept) in
+            [("ada", "ada"), (" Ada-L ", "ada-l"), ("Ada.L+x@Mail.Example.com", "ada.l+x@mail.example.com")]
+        {
+            assert_eq!(user_name(given).as_deref(), Ok(kept));
+        }
+        let long = "a".repeat(255);
+        for bad in ["", "a b", "a@", "@b", "a@b..c", "a@b@c", "../x", "a/b", "a_b", "ada\u{202e}", "ä", &long] {
+            assert!(user_name(bad).is_err(), "{bad} should be refused");
+        }
+    }
+}

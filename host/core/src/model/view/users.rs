@@ -1,0 +1,143 @@
+//! Permission sets, users and tokens, as faces send and see them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::actor::Permission;
+use crate::model::secret::Secret;
+
+/// A permission set that is made, or what changes of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PutPermissionSet {
+    /// What people read; where left out it stays, and is the name at first.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// What it lets its users do.
+    pub permissions: BTreeSet<Permission>,
+}
+
+/// A user that is made, or what changes of it. What is left out stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PutUser {
+    /// What people read; the name at first.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The permission sets held; none at first.
+    #[serde(default)]
+    pub permission_sets: Option<BTreeSet<String>>,
+    /// Whether anything may be done at all; yes at first.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+/// A user as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct UserView {
+    /// The name that owners and histories show.
+    pub name: String,
+    /// What people read.
+    pub label: String,
+    /// Whether anything may be done at all.
+    pub enabled: bool,
+    /// The permission sets held.
+    pub permission_sets: BTreeSet<String>,
+    /// What these let the user do.
+    pub permissions: BTreeSet<Permission>,
+    /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+    /// By whom.
+    pub updated_by: String,
+}
+
+/// What a new token is made of.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NewToken {
+    /// Unique, kebab-case.
+    pub name: String,
+    /// Whom it stands for.
+    pub user: String,
+    /// Some of that user's permissions. Where left out it opens all that the user has at the time of each request.
+    #[serde(default)]
+    pub permissions: Option<BTreeSet<Permission>>,
+    /// For how many days it works, 1 to 3,650; 90 where none are given.
+    #[serde(default)]
+    pub days: Option<u32>,
+}
+
+/// A token as people see it: neither its text nor its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct TokenView {
+    /// Its name.
+    pub name: String,
+    /// Whom it stands for.
+    pub user: String,
+    /// The permissions that it is limited to; none where it opens all that its user has.
+    pub scope: Option<BTreeSet<Permission>>,
+    /// What it opens at this moment.
+    pub permissions: BTreeSet<Permission>,
+    /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: String,
+    /// From then on it opens nothing.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A new token. This is the only time that its text is there.
+// Neither `Serialize` nor `PartialEq`: a face that shows the text has to say so.
+#[derive(Debug, Clone)]
+pub struct CreatedToken {
+    /// Its text.
+    pub token: Secret,
+    /// What is kept.
+    pub view: TokenView,
+}
+
+/// Who asks, as the host takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Whoami {
+    /// The name that owners and histories show.
+    pub name: String,
+    /// What this token lets its holder do.
+    pub permissions: BTreeSet<Permission>,
+    /// The permission sets of the user of this name; none where there is no such user.
+    pub permission_sets: BTreeSet<String>,
+}
+
+/// What became of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Transferred {
+    /// The connection.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub connection: crate::model::id::ConnectionId,
+    /// Its name.
+    pub name: String,
+    /// The version that the transfer made.
+    pub version: u64,
+    /// Who owned it.
+    pub from: String,
+    /// Who owns it now.
+    pub to: String,
+}
