@@ -4,6 +4,7 @@ pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod flow;
 pub(crate) mod setup;
+pub(crate) mod users;
 
 use std::path::PathBuf;
 
@@ -92,9 +93,11 @@ pub(crate) enum Command {
     /// Flows: what leans on which connection
     #[command(subcommand)]
     Flow(flow::Verb),
-    /// What operators set up for everyone: OAuth clients
+    /// What operators set up for everyone: OAuth clients, users, tokens
     #[command(subcommand)]
     Setup(setup::Verb),
+    /// Whom the token stands for, and what it opens
+    Whoami,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -155,7 +158,8 @@ mod tests {
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection
-          setup       What operators set up for everyone: OAuth clients
+          setup       What operators set up for everyone: OAuth clients, users, tokens
+          whoami      Whom the token stands for, and what it opens
           help        Print this message or the help of the given subcommand(s)
 
         Options:

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use turnbuckle::{
-    Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, SignIn, Verdict,
+    Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, SignIn, Transferred, Verdict,
 };
 
 use crate::Session;
-use crate::args::connection::{Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Verb};
+use crate::args::connection::{Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Transfer, Verb};
 use crate::client::{Client, Document};
 use crate::exit::Error;
 use crate::output::{Output, can_ask};
@@ -44,6 +44,11 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         Verb::Disable(Key { key }) => {
             let document = client.post(&["connections", &key, "disable"]).answer().await?;
             output.document(&document, show::one)
+        }
+        Verb::Transfer(Transfer { key, to }) => {
+            let call = client.post(&["connections", &key, "transfer"]).json(&json!({"to": to}));
+            let document: Document<Transferred> = call.answer().await?;
+            output.document(&document, crate::show::users::transferred)
         }
         Verb::Delete(Key { key }) => {
             client.delete(&["connections", &key]).done().await?;

@@ -71,6 +71,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Connection(verb) => connection::run(verb, session).await,
         Command::Flow(verb) => flow::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
+        Command::Whoami => setup::whoami(session).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `turnbuckle setup …`
 
+mod users;
+
 use serde_json::{Value, json};
 use turnbuckle::IdentityProviderView;
 
@@ -11,9 +13,14 @@ use crate::exit::Error;
 use crate::secret;
 use crate::show::setup as show;
 
+pub(crate) use users::whoami;
+
 pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
     match verb {
         Verb::IdentityProvider(verb) => identity_provider(verb, session).await,
+        Verb::PermissionSet(verb) => users::permission_set(verb, session).await,
+        Verb::User(verb) => users::user(verb, session).await,
+        Verb::Token(verb) => users::token(verb, session).await,
     }
 }
 

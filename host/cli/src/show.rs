@@ -6,6 +6,7 @@ pub(crate) mod connectors;
 pub(crate) mod flows;
 pub(crate) mod setup;
 pub(crate) mod upkeep;
+pub(crate) mod users;
 
 use std::borrow::Cow;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use turnbuckle::Host;
 use turnbuckle::config::Config;
+use turnbuckle::{CreatedToken, Host};
 use turnbuckle_server::{ListenOptions, ServeError, Server};
 
 use crate::Session;
@@ -72,15 +72,29 @@ async fn install(components: &[Component], client: &Client, output: Output) -> R
 async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(), Error> {
     let config = session.place.configuration()?;
     let wanted = listen.listen.or(config.listen);
-    let server = bind(host, wanted, &config, &session.place.data).await?;
+    let server = bind(host.clone(), wanted, &config, &session.place.data).await?;
     if wanted.is_some_and(|address| !address.ip().is_loopback()) {
         session.output.warn("others on the network reach this server, in the clear; put a proxy with TLS before it");
     }
+    tell_first(&host, session).await?;
     // Before anybody hears that it is served: who hears it may end it at once.
     let asked = Asked::listen()?;
     said(session, server.url(), "is served")?;
     server.run(asked.ended()).await;
     session.output.note("ended");
+    Ok(())
+}
+
+/// A host without an administrator gets one. Only once somebody listens: what is told here is told once.
+async fn tell_first(host: &Host, session: &Session) -> Result<(), Error> {
+    let Some(CreatedToken { token, view }) = host.first_administrator().await? else { return Ok(()) };
+    let output = session.output;
+    output.note(&format!("This host has an administrator now, `{}`, known by the token", view.user));
+    output.note(&format!("\n  {}\n", token.expose()));
+    output.hint(
+        "keep it: it is shown this once. Commands on another machine take it with --server and TURNBUCKLE_TOKEN; those on this \
+         data directory need none, and `turnbuckle setup token create` makes another",
+    );
     Ok(())
 }
 

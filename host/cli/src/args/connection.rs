@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     Enable(Key),
     /// Switch it off: test and send are refused
     Disable(Key),
+    /// Make another user its owner
+    Transfer(Transfer),
     /// Delete it; refused while a flow uses it
     Delete(Key),
     /// Flows that use it
@@ -166,6 +168,15 @@ pub(crate) struct Reconnect {
     /// Take the new credential although it belongs to another account
     #[arg(long)]
     pub(crate) accept_account: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Transfer {
+    /// Id or name
+    pub(crate) key: String,
+    /// The user that owns it from now on
+    #[arg(long, value_name = "USER")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Args)]

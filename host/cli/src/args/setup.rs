@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::pair;
+use super::{pair, users};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -10,6 +10,15 @@ pub(crate) enum Verb {
     /// OAuth clients of yours at services, each for one protocol of one connector
     #[command(subcommand)]
     IdentityProvider(IdentityProvider),
+    /// Permissions that are given together
+    #[command(subcommand)]
+    PermissionSet(users::PermissionSet),
+    /// Who works with this host
+    #[command(subcommand)]
+    User(users::User),
+    /// Tokens that stand for users
+    #[command(subcommand)]
+    Token(users::Token),
 }
 
 #[derive(Debug, Subcommand)]

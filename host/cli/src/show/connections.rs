@@ -137,6 +137,7 @@ pub(crate) fn history(page: &Page<Change>) -> String {
             ChangeKind::Enabled => "enabled",
             ChangeKind::Disabled => "disabled",
             ChangeKind::Upgraded => "upgraded",
+            ChangeKind::Transferred => "transferred",
         };
         rows.row([
             Cell::new(change.version),
