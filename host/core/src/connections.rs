@@ -114,14 +114,15 @@ impl Connections {
             connector,
             status: filter.status,
             owner: filter.owner.clone(),
+            seen_by: Some(actor.name().to_owned()),
             text: filter.text.clone().filter(|text| !text.is_empty()),
             after: filter.cursor.clone(),
             limit,
         };
         Ok(self.store.read(|reader| {
             let page = reader.connections(&query)?;
-            let seen = page.items.into_iter().filter(|connection| visible(actor, connection));
-            let items = seen.map(|connection| viewed(reader, connection)).collect::<Result<_, _>>()?;
+            let items = page.items.into_iter();
+            let items = items.map(|connection| viewed(reader, connection)).collect::<Result<_, _>>()?;
             Ok(Page { items, next: page.next })
         })?)
     }

@@ -65,6 +65,10 @@ impl Flows {
 
     pub(crate) fn get(&self, actor: &Actor, id: &str) -> Result<Flow, Error> {
         need(actor, Permission::ViewConnections)?;
+        self.stored(id)
+    }
+
+    fn stored(&self, id: &str) -> Result<Flow, Error> {
         let id = flow_id(id)?;
         self.store.read(|reader| reader.flow(&id))?.ok_or_else(|| Error::not_found("flow", id.to_string()))
     }
@@ -72,13 +76,13 @@ impl Flows {
     /// Tests every connection of it, each once, all at the same time.
     pub(crate) async fn open(&self, actor: &Actor, id: &str) -> Result<FlowReport, Error> {
         need(actor, Permission::UseConnections)?;
-        let flow = self.get(actor, id)?;
+        let flow = self.stored(id)?;
         let mut ids: Vec<_> = flow.uses.iter().map(|used| used.connection).collect();
         ids.sort();
         ids.dedup();
         let alerts = join_all(ids.into_iter().map(|id| self.alert(actor, id))).await;
         let alerts = alerts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-        Ok(FlowReport { flow: self.get(actor, id)?, alerts })
+        Ok(FlowReport { flow: self.stored(id)?, alerts })
     }
 
     pub(crate) async fn select(&self, actor: &Actor, id: &str, new: PutUse) -> Result<FlowReport, Error> {
@@ -106,7 +110,7 @@ impl Flows {
             })
             .await?;
         let alerts = self.alert(actor, connection).await?.into_iter().collect();
-        Ok(FlowReport { flow: self.get(actor, id)?, alerts })
+        Ok(FlowReport { flow: self.stored(id)?, alerts })
     }
 
     pub(crate) async fn deselect(
@@ -163,11 +167,13 @@ impl Flows {
         };
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
         let visible = crate::connections::visible(actor, &connection);
+        // What is wrong with somebody's private connection is for its owner alone: settings may stand in the words.
+        let told = |message| if visible { message } else { "it does not work; its owner can see why".to_owned() };
         Ok(failed.or_else(|| words(&connection)).map(|message| Alert {
             connection: id,
             name: if visible { connection.name.clone() } else { id.to_string() },
             status: connection.status(),
-            message,
+            message: told(message),
         }))
     }
 }

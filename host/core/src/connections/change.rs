@@ -137,6 +137,9 @@ impl Connections {
             new.description = form::description(description, &mut problems);
         }
         new.visibility = edit.visibility.unwrap_or(old.visibility);
+        if new.visibility != old.visibility && old.owner != actor.name() {
+            problems.push(FieldProblem::new("visibility", format!("only its owner, `{}`, may change it", old.owner)));
+        }
         let protocol = match form::protocol(descriptor, Some(edit.protocol.as_deref().unwrap_or(&old.protocol))) {
             Ok(protocol) => protocol,
             Err(problem) => {

@@ -9,7 +9,7 @@ use super::codec::{self, List};
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Entries, Entry, Reader, Writer};
-use crate::model::connection::{Change, Connection, Status};
+use crate::model::connection::{Change, Connection, Status, Visibility};
 use crate::model::id::{ConnectionId, ConnectorName};
 use crate::model::view::Page;
 
@@ -28,11 +28,18 @@ pub(crate) struct ConnectionQuery {
     pub(crate) connector: Option<ConnectorName>,
     pub(crate) status: Option<Status>,
     pub(crate) owner: Option<String>,
+    /// Whoever asks: private connections of others are passed over, as if they were not there. Nobody in particular where none.
+    pub(crate) seen_by: Option<String>,
     /// A part of the name, whatever the case.
     pub(crate) text: Option<String>,
     /// Where the page before ended.
     pub(crate) after: Option<String>,
     pub(crate) limit: usize,
+}
+
+fn seen(connection: &Connection, query: &ConnectionQuery) -> bool {
+    let others = query.seen_by.as_ref().is_some_and(|asks| *asks != connection.owner);
+    !(others && connection.visibility == Visibility::Private)
 }
 
 /// Nobody asks for an empty page, and nobody gets an endless one.
@@ -69,11 +76,12 @@ impl Reader<'_> {
         let text = query.text.as_deref().map(codec::name);
         let size = page_size(query.limit);
         let mut search = Search::begin(self, query, &start)?;
-        let mut ids = Vec::with_capacity(size);
+        let mut items = Vec::with_capacity(size);
         let mut next = None;
         for scanned in 0.. {
             let Some((name, together)) = search.meet()? else { break };
-            if scanned == LONGEST_SCAN {
+            // A cursor holds a name, so it is never that of a connection which is passed over.
+            if scanned >= LONGEST_SCAN && self.names_a_seen_one(&name, query)? {
                 next = Some(name);
                 break;
             }
@@ -81,19 +89,24 @@ impl Reader<'_> {
                 continue;
             }
             if text.as_ref().is_none_or(|text| name.contains(text.as_str())) {
-                if ids.len() == size {
-                    next = Some(name);
-                    break;
+                let dangling = StoreError::Dangling { index: search.index().name() };
+                let connection = self.connection(search.id()?)?.ok_or(dangling)?;
+                if seen(&connection, query) {
+                    if items.len() == size {
+                        next = Some(name);
+                        break;
+                    }
+                    items.push(connection);
                 }
-                ids.push(search.id()?);
             }
             search.step()?;
         }
-        let mut items = Vec::with_capacity(ids.len());
-        for id in ids {
-            items.push(self.connection(id)?.ok_or(StoreError::Dangling { index: search.index().name() })?);
-        }
         Ok(Page { items, next: next.map(|name| codec::cursor(List::Connections, &name)) })
+    }
+
+    fn names_a_seen_one(&self, name: &str, query: &ConnectionQuery) -> Result<bool, StoreError> {
+        let Some(id) = self.connection_id_by_name(name)? else { return Ok(true) };
+        Ok(self.shared_connection(id)?.is_none_or(|connection| seen(&connection, query)))
     }
 
     /// Connections pinned to a connector, or to one version of it, up to `limit`.
