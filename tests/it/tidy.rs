@@ -14,7 +14,7 @@ const RANKS: [&[&str]; 9] = [
     &["lib", "host", "config"],
     &["flows"],
     &["connections"],
-    &["credentials"],
+    &["credentials", "users"],
     &["catalog"],
     &["runtime"],
     &["egress"],
