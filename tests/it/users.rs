@@ -86,22 +86,30 @@ fn a_command_without_a_server_makes_no_administrator_and_loses_no_token() {
 
 #[test]
 fn a_data_directory_from_before_users_opens_and_gets_its_administrator() {
-    let world = world();
-    world.run(&["flow", "put", "nightly", "--name", "Nightly"]).done();
+    let scene = Scene::http();
+    let mut private = scene.bearer("Diary", TOKEN);
+    private["visibility"] = json!("private");
+    scene.api.post("/connections", &private).ended(201);
+    let Scene { server, world, upstream, .. } = scene;
+    server.stop();
     {
         #[expect(clippy::disallowed_types, reason = "an older program is played here")]
         let database = redb::Database::open(world.data().join("turnbuckle.redb")).unwrap();
         let transaction = database.begin_write().unwrap();
-        for name in ["permission-sets", "users", "tokens"] {
+        for name in ["permission-sets", "users", "tokens", "connections-private"] {
             let table = redb::TableDefinition::<&[u8], &[u8]>::new(name);
             assert!(transaction.delete_table(table).unwrap(), "{name} was there");
         }
         transaction.commit().unwrap();
     }
     assert_eq!(world.json(&["setup", "token", "list"]), json!([]));
-    assert_eq!(world.json(&["flow", "show", "nightly"])["name"], "Nightly");
-    let printed = world.serve().stop();
+    assert_eq!(world.json(&["connection", "show", "Diary"])["owner"], "administrator");
+    let server = world.serve();
+    let bob = user(&server, "bob", &WORKS);
+    assert_eq!(bob.get("/host").json()["connections"], 0, "what is private is known as such");
+    let printed = server.stop();
     assert!(printed_token(&printed).is_some(), "{printed}");
+    drop(upstream);
 }
 
 #[test]
@@ -377,6 +385,11 @@ fn a_private_connection_is_not_there_for_others_whatever_they_ask() {
     let whole = bob.get("/connections").ended(200);
     assert_eq!(whole.json(), json!({"items": [], "next": null}));
     assert_eq!(bob.get("/connections?owner=ada&text=dia&connector=http").json(), whole.json());
+    for (api, counted) in [(&ada, 1), (&bob, 0), (&scene.api, 1)] {
+        assert_eq!(api.get("/connectors/http").json()["connections"], counted);
+        assert_eq!(api.get("/connectors").json()[0]["connections"], counted);
+        assert_eq!(api.get("/host").json()["connections"], counted);
+    }
 
     let opened = bob.send(Method::POST, "/flows/adas/open", &Value::Null).ended(200);
     assert!(!opened.text().contains("Diary"), "{}", opened.text());

@@ -104,12 +104,16 @@ impl Host {
     /// The newest version of each connector, by name.
     pub fn connectors(&self, actor: &Actor, filter: &ConnectorFilter) -> Result<Vec<ConnectorView>, Error> {
         need(actor, Permission::ViewConnections)?;
-        self.inner.catalog.list(filter)
+        let mut views = self.inner.catalog.list(filter)?;
+        self.count_seen(actor, &mut views)?;
+        Ok(views)
     }
     /// One connector.
     pub fn connector(&self, actor: &Actor, name: &str) -> Result<ConnectorView, Error> {
         need(actor, Permission::ViewConnections)?;
-        self.inner.catalog.view(&connector_key(name)?)
+        let mut view = self.inner.catalog.view(&connector_key(name)?)?;
+        self.count_seen(actor, std::slice::from_mut(&mut view))?;
+        Ok(view)
     }
     /// Starts it in a fresh sandbox, compiled anew where that is needed, and checks that it still says of itself what it said
     /// when it was installed.
@@ -323,7 +327,7 @@ impl Host {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data: inner.data.display().to_string(),
             connectors,
-            connections,
+            connections: connections - self.hidden(actor, None)?.min(connections),
             pooling: inner.runtime.pooling(),
             master_key: inner.credentials.vault().current(),
             master_key_source: inner.credentials.vault().from(),

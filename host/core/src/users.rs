@@ -273,7 +273,7 @@ impl Users {
     /// The administrator of a host that has none, and a token that stands for it and never expires. None where there is an
     /// administrator already.
     pub(crate) async fn first_administrator(&self) -> Result<Option<CreatedToken>, Error> {
-        if !self.store.read(|reader| administrators(reader))?.is_empty() {
+        if !self.store.read(administrators)?.is_empty() {
             return Ok(None);
         }
         let ((text, hash), now) = (self.fresh(), self.outside.now());

@@ -4,8 +4,11 @@ use super::Host;
 use crate::connections::need;
 use crate::model::actor::{Actor, Permission};
 use crate::model::error::Error;
+use crate::model::id::ConnectorName;
 use crate::model::user::PermissionSet;
-use crate::model::view::{CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami};
+use crate::model::view::{
+    ConnectorView, CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami,
+};
 
 /// The switch of the whole.
 impl Host {
@@ -20,6 +23,26 @@ impl Host {
             message: "integrations are switched off on this host".into(),
             hint: Some("set `enabled = true` under `[integrations]` in turnbuckle.toml, and start it again".into()),
         })
+    }
+}
+
+/// What others keep to themselves.
+impl Host {
+    /// Counts only what the actor may see.
+    pub(super) fn count_seen(&self, actor: &Actor, views: &mut [ConnectorView]) -> Result<(), Error> {
+        for view in views {
+            let hidden = self.hidden(actor, Some(&view.installed.reference.name))?;
+            view.connections = view.connections.saturating_sub(hidden);
+        }
+        Ok(())
+    }
+    /// How many connections are not there for this actor. Whoever looks after connectors or the host has to know of all of them:
+    /// they stand in the way of a removal.
+    pub(super) fn hidden(&self, actor: &Actor, connector: Option<&ConnectorName>) -> Result<u64, Error> {
+        if actor.may(Permission::ManageConnectors) || actor.may(Permission::ManageSetup) {
+            return Ok(0);
+        }
+        Ok(self.inner.store.read(|reader| reader.count_hidden(actor.name(), connector))?)
     }
 }
 

@@ -145,6 +145,18 @@ impl Reader<'_> {
         self.len(Table::Connections)
     }
 
+    /// How many connections, of one connector where one is named, are private to others than this one. Walks the private ones.
+    pub(crate) fn count_hidden(&self, asks: &str, connector: Option<&ConnectorName>) -> Result<u64, StoreError> {
+        let (prefix, own) = (connector.map(codec::connector).unwrap_or_default(), codec::owner(asks));
+        let mut entries = self.prefixed(Table::ConnectionsPrivate, &prefix, b"")?;
+        let mut count = 0;
+        while let Some(entry) = entries.next()? {
+            let owner = entry.key().split_inclusive(|byte| *byte == 0).next().map_or(0, <[u8]>::len);
+            count += u64::from(!entry.key()[owner..].starts_with(&own));
+        }
+        Ok(count)
+    }
+
     /// Connections in the order of their ids, which is the order in which they were made: for work that walks all of them
     /// in pieces.
     pub(crate) fn connections_after(
@@ -244,11 +256,11 @@ impl Writer<'_> {
 }
 
 /// Where a connection stands in the indexes. Each entry's value is its id.
-fn places(connection: &Connection) -> [(Table, Vec<u8>); 5] {
+fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
     let name = codec::name(&connection.name);
     let name = name.as_bytes();
     let pinned = &connection.connector;
-    [
+    let mut places = vec![
         (Table::ConnectionsByName, name.to_vec()),
         (Table::ConnectionsByConnector, codec::joined(&[&codec::connector(&pinned.name), name])),
         (
@@ -257,7 +269,16 @@ fn places(connection: &Connection) -> [(Table, Vec<u8>); 5] {
         ),
         (Table::ConnectionsByStatus, codec::joined(&[&codec::status(connection.status()), name])),
         (Table::ConnectionsByOwner, codec::joined(&[&codec::owner(&connection.owner), name])),
-    ]
+    ];
+    places.extend(private_place(connection).map(|key| (Table::ConnectionsPrivate, key)));
+    places
+}
+
+/// Where a private connection stands besides.
+pub(super) fn private_place(connection: &Connection) -> Option<Vec<u8>> {
+    let (connector, owner) = (codec::connector(&connection.connector.name), codec::owner(&connection.owner));
+    let private = connection.visibility == Visibility::Private;
+    private.then(|| codec::joined(&[&connector, &owner, connection.id.as_bytes()]))
 }
 
 /// A walk through one or several indexes at once, in the order of names, that stops where all of them agree.

@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, TableError, TableHandle as _, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError, TableHandle as _,
+    WriteTransaction,
+};
 
+use super::codec;
+use super::connections::private_place;
 use super::error::StoreError;
 use super::tables::Table;
 
@@ -72,7 +77,8 @@ impl Schema {
         transaction.commit().map_err(StoreError::engine)
     }
 
-    /// Makes the tables that came to be after the file was written. They are empty at first, so that is no step of its own.
+    /// Makes the tables that came to be after the file was written. What they hold follows from the others, so
+    /// that is no step of its own.
     pub(super) fn complete(self, database: &Database) -> Result<(), StoreError> {
         let there = database.begin_read().map_err(StoreError::engine)?;
         let there: Vec<_> = there.list_tables().map_err(StoreError::engine)?.collect();
@@ -82,6 +88,9 @@ impl Schema {
         let mut transaction = database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
         self.create(&transaction)?;
+        if !there.iter().any(|one| one.name() == Table::ConnectionsPrivate.name()) {
+            fill_private(&transaction)?;
+        }
         transaction.commit().map_err(StoreError::engine)
     }
 
@@ -95,4 +104,16 @@ impl Schema {
         table.insert(KEY, self.version().to_string().as_bytes()).map_err(StoreError::engine)?;
         Ok(())
     }
+}
+
+fn fill_private(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let connections = transaction.open_table(Table::Connections.definition()).map_err(StoreError::engine)?;
+    let mut private = transaction.open_table(Table::ConnectionsPrivate.definition()).map_err(StoreError::engine)?;
+    for entry in connections.iter().map_err(StoreError::engine)? {
+        let (id, record) = entry.map_err(StoreError::engine)?;
+        if let Some(key) = private_place(&codec::decode(Table::Connections, record.value())?) {
+            private.insert(key.as_slice(), id.value()).map_err(StoreError::engine)?;
+        }
+    }
+    Ok(())
 }

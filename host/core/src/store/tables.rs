@@ -26,6 +26,8 @@ pub(super) enum Table {
     ConnectionsByStatus,
     /// Length of the owner, owner, lower-case name → id.
     ConnectionsByOwner,
+    /// Connector name, NUL, length of the owner, owner, id → id, of private ones alone.
+    ConnectionsPrivate,
     /// Id, version → change.
     History,
     /// Flow id → flow.
@@ -49,7 +51,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -59,6 +61,7 @@ impl Table {
         Self::ConnectionsByVersion,
         Self::ConnectionsByStatus,
         Self::ConnectionsByOwner,
+        Self::ConnectionsPrivate,
         Self::History,
         Self::Flows,
         Self::FlowsByConnection,
@@ -82,6 +85,7 @@ impl Table {
             Self::ConnectionsByVersion => "connections-by-version",
             Self::ConnectionsByStatus => "connections-by-status",
             Self::ConnectionsByOwner => "connections-by-owner",
+            Self::ConnectionsPrivate => "connections-private",
             Self::History => "history",
             Self::Flows => "flows",
             Self::FlowsByConnection => "flows-by-connection",

@@ -291,6 +291,7 @@ proptest! {
             owner: owner.map(str::to_owned),
             connector: connector.map(|name| name.parse().unwrap()),
             status,
+            seen_by: None,
             text,
             after: None,
             limit,
