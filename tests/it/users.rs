@@ -201,7 +201,7 @@ fn a_revoked_token_is_refused_at_the_next_request_while_an_answer_under_way_come
     let text = token(&api, "sender", "ada", &json!({}));
     let ada = Api::new(&server.url, Some(&text));
     let sending = {
-        let (url, text) = (server.url.clone(), text.clone());
+        let (url, text) = (server.url.clone(), text);
         thread::spawn(move || Api::new(&url, Some(&text)).get("/connections/Slow/send?url=/slow"))
     };
     halfway.recv().unwrap();
