@@ -41,8 +41,9 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
             .map_err(|failed| file("rename", &kept)(failed.error))?;
         sync_directory(&kept)?;
         schema.migrate(&database, found)?;
+    } else {
+        schema.complete(&database)?;
     }
-    schema.complete(&database)?;
     Ok(database)
 }
 

@@ -57,12 +57,31 @@ impl Schema {
         }
     }
 
-    /// Makes every table, for a new file.
+    /// Makes every table, for a new file, or what an older one lacks.
     pub(super) fn create(self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let mut there = transaction.list_tables().map_err(StoreError::engine)?;
+        let indexed = there.any(|table| table.name() == Table::ConnectionsPrivate.name());
         for table in Table::ALL {
             transaction.open_table(table.definition()).map_err(StoreError::engine)?;
         }
+        if !indexed {
+            fill_private(transaction)?;
+        }
         self.stamp(transaction)
+    }
+
+    /// Makes the tables that a file of this very version lacks: it was made before they were thought of.
+    pub(super) fn complete(self, database: &Database) -> Result<(), StoreError> {
+        let snapshot = database.begin_read().map_err(StoreError::engine)?;
+        let there = snapshot.list_tables().map_err(StoreError::engine)?;
+        let names: Vec<_> = there.map(|table| table.name().to_owned()).collect();
+        if Table::ALL.iter().all(|table| names.iter().any(|name| name == table.name())) {
+            return Ok(());
+        }
+        let mut transaction = database.begin_write().map_err(StoreError::engine)?;
+        transaction.set_two_phase_commit(true);
+        self.create(&transaction)?;
+        transaction.commit().map_err(StoreError::engine)
     }
 
     /// Takes the steps from `found` to the newest version, all or none.
@@ -74,23 +93,6 @@ impl Schema {
             step(&transaction)?;
         }
         self.create(&transaction)?;
-        transaction.commit().map_err(StoreError::engine)
-    }
-
-    /// Makes the tables that came to be after the file was written. What they hold follows from the others, so
-    /// that is no step of its own.
-    pub(super) fn complete(self, database: &Database) -> Result<(), StoreError> {
-        let there = database.begin_read().map_err(StoreError::engine)?;
-        let there: Vec<_> = there.list_tables().map_err(StoreError::engine)?.collect();
-        if Table::ALL.iter().all(|table| there.iter().any(|one| one.name() == table.name())) {
-            return Ok(());
-        }
-        let mut transaction = database.begin_write().map_err(StoreError::engine)?;
-        transaction.set_two_phase_commit(true);
-        self.create(&transaction)?;
-        if !there.iter().any(|one| one.name() == Table::ConnectionsPrivate.name()) {
-            fill_private(&transaction)?;
-        }
         transaction.commit().map_err(StoreError::engine)
     }
 
