@@ -24,6 +24,7 @@ mod oauth_renewal;
 mod offers;
 mod peers;
 mod permissions;
+mod private;
 mod readme;
 mod scene;
 mod secret_blind;

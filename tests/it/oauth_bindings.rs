@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use turnbuckle::config::Config;
-use turnbuckle::{Actor, Authorize, CallbackAnswer, Compiler, Error, Host, NewConnection, Outside};
+use turnbuckle::{Actor, Authorize, CallbackAnswer, Compiler, Error, Host, NewConnection, Outside, PutUser};
 use turnbuckle_tests::api::Api;
 use turnbuckle_tests::browser::{Browser, location, parameter};
 use turnbuckle_tests::components;
@@ -182,4 +182,22 @@ async fn a_sign_in_is_void_after_ten_minutes_and_belongs_to_who_began() {
     set(9);
     let done = host.authorization_callback(&provider, &parameters, cookie.as_deref()).await.unwrap();
     assert!(matches!(done, CallbackAnswer::Done { authorized: true, .. }), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_of_a_user_who_was_disabled_meanwhile_comes_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Upstream::start();
+    let clock = Arc::new(Mutex::new("2026-11-24T10:00:00Z".parse().unwrap()));
+    let host = host_at(&clock, folder.path(), &service).await;
+    let (ada, root) = (Actor::administrator("ada"), Actor::administrator("root"));
+    let base = "http://127.0.0.1:1".parse().unwrap();
+    let provider = format!("http.oauth2.{}", service.origin().trim_start_matches("http://"));
+    let begun = host.authorize_connection(&ada, "Orders", &base, Authorize::default()).await.unwrap();
+    host.put_user(&root, "ada", PutUser { enabled: Some(false), ..PutUser::default() }).await.unwrap();
+    let parameters = [("state".to_owned(), parameter(&begun.url, "state")), ("code".to_owned(), CODE.to_owned())];
+    let cookie = begun.cookie.as_ref().map(|cookie| cookie.value.expose());
+    let refused = host.authorization_callback(&provider, &parameters, cookie).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden { .. }), "{refused}");
+    assert!(service.arrived().is_empty(), "nothing was sent");
 }
