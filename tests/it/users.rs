@@ -278,6 +278,23 @@ fn the_last_administrator_stays() {
     assert_eq!(problem["code"], "last-administrator");
 }
 
+#[tokio::test]
+async fn of_two_administrators_that_disable_each_other_at_the_same_time_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::builder(folder.path()).open().await.unwrap();
+    let root = Actor::administrator("root");
+    host.first_administrator().await.unwrap();
+    let grace = PutUser { permission_sets: Some(["administrators".to_owned()].into()), ..PutUser::default() };
+    host.put_user(&root, "grace", grace).await.unwrap();
+    let off = || PutUser { enabled: Some(false), ..PutUser::default() };
+    let (one, other) = tokio::join!(host.put_user(&root, "grace", off()), host.put_user(&root, "administrator", off()));
+    let refused: Vec<_> = [one, other].into_iter().filter_map(Result::err).map(|error| error.code()).collect();
+    assert_eq!(refused, ["last-administrator"]);
+    let left = host.users(&root).unwrap().into_iter().filter(|user| user.enabled).count();
+    assert_eq!(left, 1);
+    assert_eq!(host.first_administrator().await.unwrap().map(|made| made.view), None, "there is one already");
+}
+
 #[test]
 fn a_permission_set_is_kept_while_users_hold_it() {
     let world = world();

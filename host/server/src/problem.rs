@@ -81,7 +81,7 @@ impl Problem {
     pub(crate) fn unauthorized(given: bool) -> Self {
         let detail = if given { "the token is not known here" } else { "a token is needed" };
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).hint(
-            "send `Authorization: Bearer TOKEN`; a running server keeps its token in server.json of its data directory",
+            "send `Authorization: Bearer TOKEN`; `turnbuckle setup token create` makes one, and a running server keeps one of its own in server.json of its data directory",
         )
     }
 }

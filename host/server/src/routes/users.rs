@@ -88,6 +88,7 @@ pub(super) async fn list_tokens(State(host): State<Host>, who: Who) -> Answer<Ve
 
 /// A new token. This is the only time that its text is told.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CreatedToken)]
 pub(super) struct Created {
     /// Its text.
     token: String,
