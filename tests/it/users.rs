@@ -361,6 +361,8 @@ fn the_command_sets_up_a_user_and_the_token_works_from_another_machine() {
         "view-connections,manage-flows",
     ]);
     assert_eq!(set["permissions"], json!(["view-connections", "manage-flows"]));
+    let named = world.json(&["setup", "permission-set", "put", "Builders", "--label", "All builders"]);
+    assert_eq!((&named["label"], &named["permissions"]), (&json!("All builders"), &set["permissions"]));
     world.json(&["setup", "user", "put", "ada", "--permission-set", "builders"]);
     let made = world.json(&[
         "setup",

@@ -55,8 +55,11 @@ impl Users {
         self.store
             .write(move |writer| {
                 let old = writer.permission_set(&name)?;
-                let label = put.label.or(old.map(|old| old.label)).unwrap_or_else(|| name.clone());
-                let set = PermissionSet { name, label, permissions: put.permissions, updated_at: now, updated_by: who };
+                let (old_label, old_permissions) = old.map(|old| (old.label, old.permissions)).unzip();
+                let label = put.label.or(old_label).unwrap_or_else(|| name.clone());
+                let permissions = put.permissions.or(old_permissions);
+                let permissions = permissions.ok_or_else(|| Error::field("permissions", "is required"))?;
+                let set = PermissionSet { name, label, permissions, updated_at: now, updated_by: who };
                 administered(writer, |writer| writer.put_permission_set(&set))?;
                 Ok(set)
             })

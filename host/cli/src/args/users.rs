@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PermissionSet {
-    /// Make a permission set, or change it
+    /// Make a permission set, or change it; what is left out stays
     Put(PutPermissionSet),
     /// All of them
     List,
@@ -27,7 +27,8 @@ pub(crate) struct PutPermissionSet {
     /// What people read
     #[arg(long)]
     pub(crate) label: Option<String>,
-    /// What it lets its users do, such as view-connections; repeat it, or separate several by commas
+    /// What it lets its users do, in place of what it let them do until now, such as view-connections; repeat it, or separate
+    /// several by commas
     #[arg(long, value_name = "PERMISSION", value_delimiter = ',')]
     pub(crate) permission: Vec<String>,
 }

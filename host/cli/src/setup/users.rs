@@ -15,8 +15,9 @@ pub(crate) async fn permission_set(verb: args::PermissionSet, session: &Session)
     let path = ["setup", "permission-sets"];
     match verb {
         args::PermissionSet::Put(args::PutPermissionSet { name, label, permission }) => {
-            let mut body = json!({"permissions": permission});
+            let mut body = json!({});
             put(&mut body, "label", label);
+            put(&mut body, "permissions", (!permission.is_empty()).then_some(permission));
             let call = client.put(&[path[0], path[1], &name]).json(&body);
             let document: Document<PermissionSet> = call.answer().await?;
             output.document(&document, show::set)

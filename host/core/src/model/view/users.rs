@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use crate::model::actor::Permission;
 use crate::model::secret::Secret;
 
-/// A permission set that is made, or what changes of it.
+/// A permission set that is made, or what changes of it. What is left out stays.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PutPermissionSet {
-    /// What people read; where left out it stays, and is the name at first.
+    /// What people read; the name at first.
     #[serde(default)]
     pub label: Option<String>,
-    /// What it lets its users do.
-    pub permissions: BTreeSet<Permission>,
+    /// What it lets its users do; a new one has to say it.
+    #[serde(default)]
+    pub permissions: Option<BTreeSet<Permission>>,
 }
 
 /// A user that is made, or what changes of it. What is left out stays.
