@@ -185,7 +185,7 @@ async fn a_sign_in_is_void_after_ten_minutes_and_belongs_to_who_began() {
 }
 
 #[tokio::test]
-async fn a_sign_in_of_a_user_who_was_disabled_meanwhile_comes_to_nothing() {
+async fn a_sign_in_of_a_user_who_was_disabled_or_removed_meanwhile_comes_to_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let service = Upstream::start();
     let clock = Arc::new(Mutex::new("2026-11-24T10:00:00Z".parse().unwrap()));
@@ -193,11 +193,18 @@ async fn a_sign_in_of_a_user_who_was_disabled_meanwhile_comes_to_nothing() {
     let (ada, root) = (Actor::administrator("ada"), Actor::administrator("root"));
     let base = "http://127.0.0.1:1".parse().unwrap();
     let provider = format!("http.oauth2.{}", service.origin().trim_start_matches("http://"));
-    let begun = host.authorize_connection(&ada, "Orders", &base, Authorize::default()).await.unwrap();
-    host.put_user(&root, "ada", PutUser { enabled: Some(false), ..PutUser::default() }).await.unwrap();
-    let parameters = [("state".to_owned(), parameter(&begun.url, "state")), ("code".to_owned(), CODE.to_owned())];
-    let cookie = begun.cookie.as_ref().map(|cookie| cookie.value.expose());
-    let refused = host.authorization_callback(&provider, &parameters, cookie).await.unwrap_err();
-    assert!(matches!(refused, Error::Forbidden { .. }), "{refused}");
-    assert!(service.arrived().is_empty(), "nothing was sent");
+    for removed in [false, true] {
+        host.put_user(&root, "ada", PutUser { enabled: Some(true), ..PutUser::default() }).await.unwrap();
+        let begun = host.authorize_connection(&ada, "Orders", &base, Authorize::default()).await.unwrap();
+        match removed {
+            true => host.remove_user(&root, "ada").await.unwrap(),
+            false => {
+                host.put_user(&root, "ada", PutUser { enabled: Some(false), ..PutUser::default() }).await.unwrap();
+            }
+        }
+        let parameters = [("state".to_owned(), parameter(&begun.url, "state")), ("code".to_owned(), CODE.to_owned())];
+        let cookie = begun.cookie.as_ref().map(|cookie| cookie.value.expose());
+        host.authorization_callback(&provider, &parameters, cookie).await.unwrap_err();
+        assert!(service.arrived().is_empty(), "removed: {removed}: nothing was sent");
+    }
 }

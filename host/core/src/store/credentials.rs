@@ -125,18 +125,22 @@ impl Writer<'_> {
 
     /// Forgets sign-ins that expired.
     pub(crate) fn clear_pending(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        for (hash, pending) in self.all_pending()? {
-            if pending.expires_at < now {
-                self.remove(Table::Pending, hash.as_bytes())?;
-            }
-        }
-        Ok(())
+        self.forget_pending(|pending| pending.expires_at < now)
     }
 
     /// Forgets the sign-ins of a connection.
     pub(crate) fn remove_pending_of(&mut self, id: ConnectionId) -> Result<(), StoreError> {
+        self.forget_pending(|pending| pending.connection == id)
+    }
+
+    /// Forgets the sign-ins that a user began.
+    pub(super) fn remove_pending_by(&mut self, user: &str) -> Result<(), StoreError> {
+        self.forget_pending(|pending| pending.actor == user)
+    }
+
+    fn forget_pending(&mut self, which: impl Fn(&Pending) -> bool) -> Result<(), StoreError> {
         for (hash, pending) in self.all_pending()? {
-            if pending.connection == id {
+            if which(&pending) {
                 self.remove(Table::Pending, hash.as_bytes())?;
             }
         }

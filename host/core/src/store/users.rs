@@ -91,13 +91,14 @@ impl Writer<'_> {
         self.insert_record(Table::Users, user.name.as_bytes(), user)
     }
 
-    /// Removes a user and its tokens.
+    /// Removes a user, its tokens and the sign-ins that it began.
     pub(crate) fn remove_user(&mut self, name: &str) -> Result<bool, StoreError> {
         for (hash, token) in self.tokens()? {
             if token.user == name {
                 self.remove(Table::Tokens, &hash)?;
             }
         }
+        self.remove_pending_by(name)?;
         self.remove(Table::Users, name.as_bytes())
     }
 
