@@ -176,6 +176,7 @@ fn help_names_every_command_and_hides_no_secret_default() {
         ("connector", "new build check install list show enable disable feature upgrade remove"),
         ("connection", "create list show edit test reconnect enable disable delete flows history send"),
         ("flow", "put list show open select remove"),
+        ("audit", "list verify export"),
     ] {
         let help = world.run(&[noun, "--help"]).done();
         for verb in verbs.split(' ') {

@@ -7,8 +7,8 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use turnbuckle::config::Config;
 use turnbuckle::{
-    Actor, Body, Compiler, ConnectionFilter, ConnectorFilter, EditConnection, Error, Host, NewConnection, Permission,
-    Progress, PutFlow, PutUse, Reconnect, Status, Visibility,
+    Actor, AuditFilter, AuditOutcome, AuditRecord, Body, Compiler, ConnectionFilter, ConnectorFilter, EditConnection,
+    Error, Host, NewConnection, Permission, Progress, PutFlow, PutUse, Reconnect, Status, Visibility,
 };
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Reply, Upstream};
@@ -74,6 +74,9 @@ async fn each_permission_opens_what_it_says_and_nothing_else() {
             (Permission::UseConnections, refused(host.send(&actor, "Orders", get("/me")).await.map(drop))),
             (Permission::ManageFlows, refused(host.put_flow(&actor, "nightly", flow()).await.map(drop))),
             (Permission::ManageConnectors, refused(host.enable_connector(&actor, "http", true).await.map(drop))),
+            (Permission::ViewAudit, refused(host.audit(&actor, &AuditFilter::default()).await.map(drop))),
+            (Permission::ViewAudit, refused(host.verify_audit(&actor, None).await.map(drop))),
+            (Permission::ViewAudit, refused(host.export_audit(&actor).await.map(drop))),
         ];
         for (at, (needed, answer)) in answers.into_iter().enumerate() {
             assert_eq!(answer, (needed == missing).then_some(missing), "call {at} without {}", missing.name());
@@ -87,6 +90,11 @@ async fn each_permission_opens_what_it_says_and_nothing_else() {
             assert_eq!([edited, again, made, switched, deleted], [Some(missing); 5]);
         }
     }
+    let refused = AuditFilter { outcome: Some(AuditOutcome::Refused), limit: Some(200), ..AuditFilter::default() };
+    let page = host.audit(&root(), &refused).await.unwrap();
+    let named = |record: &AuditRecord| record.event.actor == "ada" && record.event.reason.is_some();
+    assert!(page.items.iter().all(named), "{page:?}");
+    assert_eq!(page.items.len(), 12 + 5, "each refusal above is recorded once");
 }
 
 #[tokio::test]

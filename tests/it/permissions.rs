@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use turnbuckle::Permission::{
-    self, ManageConnections, ManageConnectors, ManageFlows, ManageSetup, UseConnections, ViewConnections,
+    self, ManageConnections, ManageConnectors, ManageFlows, ManageSetup, UseConnections, ViewAudit, ViewConnections,
 };
 use turnbuckle_tests::api::{Answer, Api};
 
@@ -88,6 +88,9 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("setup.show-token", &[ManageSetup], "", Nothing),
         ("setup.revoke-token", &[ManageSetup], "", Nothing),
         ("whoami", anyone, "", Nothing),
+        ("audit.list", &[ViewAudit], "", Nothing),
+        ("audit.verify", &[ViewAudit], "", Nothing),
+        ("audit.export", &[ViewAudit], "", Nothing),
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
@@ -222,7 +225,7 @@ fn integrations_that_are_switched_off_answer_setup_and_health_alone() {
     for (method, path, row) in &operations.all {
         let id = row.0;
         let answer = call(&scene.api, method, path, row, Some(NOWHERE));
-        let goes_on = ["setup.", "host.", "whoami"].iter().any(|part| id.starts_with(part));
+        let goes_on = ["setup.", "host.", "audit.", "whoami"].iter().any(|part| id.starts_with(part));
         if goes_on {
             assert!(!answer.text().contains("integrations-disabled"), "{id}: {}", answer.text());
         } else {

@@ -1,5 +1,6 @@
 //! What may be typed.
 
+pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod flow;
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     Setup(setup::Verb),
     /// Whom the token stands for, and what it opens
     Whoami,
+    /// Who did what: list it, prove that it is whole, export it
+    #[command(subcommand)]
+    Audit(audit::Verb),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -160,6 +164,7 @@ mod tests {
           flow        Flows: what leans on which connection
           setup       What operators set up for everyone: OAuth clients, users, tokens
           whoami      Whom the token stands for, and what it opens
+          audit       Who did what: list it, prove that it is whole, export it
           help        Print this message or the help of the given subcommand(s)
 
         Options:

@@ -1,6 +1,7 @@
 //! The `turnbuckle` command: every verb is a call of the HTTP API, so a script, a person and an embedder can do the same.
 
 mod args;
+mod audit;
 pub mod build;
 mod client;
 mod connection;
@@ -72,6 +73,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Flow(verb) => flow::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
         Command::Whoami => setup::whoami(session).await,
+        Command::Audit(verb) => audit::run(verb, session).await,
     }
 }
 

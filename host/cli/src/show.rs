@@ -1,6 +1,7 @@
 //! What people read of the API's answers. Whatever came from outside is made plain first: a name that contains an escape
 //! sequence must not paint, move or hide anything on a terminal.
 
+pub(crate) mod audit;
 pub(crate) mod connections;
 pub(crate) mod connectors;
 pub(crate) mod flows;

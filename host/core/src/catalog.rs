@@ -10,6 +10,7 @@ use bytes::Bytes;
 use semver::Version;
 
 use crate::model::actor::Actor;
+use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::Visibility;
 use crate::model::connector::{ConnectorRef, Installed, Surface};
 use crate::model::descriptor::Descriptor;
@@ -115,6 +116,10 @@ impl Catalog {
                     .max_by(|a, b| a.reference.version.cmp(&b.reference.version))
                     .map_or_else(Vec::new, |older| differences(&older.descriptor, &installed.descriptor).origins_added);
                 writer.put_connector(&installed)?;
+                let who = &installed.installed_by;
+                let event =
+                    AuditEvent::of_connector(installed.installed_at, who, AuditAction::ConnectorInstall, &installed);
+                writer.audit(&AuditEvent { origins: installed.descriptor.origins.clone(), ..event })?;
                 let asks_for = installed.descriptor.origins.clone();
                 Ok(InstallReport { connector: installed, new: true, asks_for, widened })
             })
@@ -242,16 +247,19 @@ impl Catalog {
     /// Changes a flag of one version, or of all.
     pub(crate) async fn change(
         &self,
+        actor: &Actor,
+        action: AuditAction,
         key: &ConnectorKey,
         change: impl Fn(&mut Installed) + Send + 'static,
     ) -> Result<ConnectorView, Error> {
-        let wanted = key.clone();
+        let (wanted, who, now) = (key.clone(), actor.name().to_owned(), self.outside.now());
         self.store
             .write(move |writer| {
                 let versions = select(writer, &wanted)?;
                 for mut installed in versions {
                     change(&mut installed);
                     writer.put_connector(&installed)?;
+                    writer.audit(&AuditEvent::of_connector(now, &who, action, &installed))?;
                 }
                 Ok::<_, Error>(())
             })
@@ -260,7 +268,7 @@ impl Catalog {
     }
 
     pub(crate) async fn remove(&self, actor: &Actor, key: &ConnectorKey) -> Result<(), Error> {
-        let (wanted, who) = (key.clone(), actor.name().to_owned());
+        let (wanted, who, now) = (key.clone(), actor.name().to_owned(), self.outside.now());
         let gone = self
             .store
             .write(move |writer| {
@@ -278,6 +286,7 @@ impl Catalog {
                 }
                 for installed in &versions {
                     writer.remove_connector(&installed.reference.name, &installed.reference.version)?;
+                    writer.audit(&AuditEvent::of_connector(now, &who, AuditAction::ConnectorRemove, installed))?;
                 }
                 Ok(versions)
             })

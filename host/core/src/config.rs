@@ -32,6 +32,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The master key.
     pub vault: VaultConfig,
+    /// The audit.
+    pub audit: AuditConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
 }
@@ -78,6 +80,16 @@ pub struct VaultConfig {
     /// The key itself, 32 bytes in base64: only from the environment, as `TURNBUCKLE_MASTER_KEY`.
     #[serde(skip)]
     pub key: Option<Secret>,
+}
+
+/// `[audit]`: records are dropped from the oldest on, where either says so. What is left proves itself all the same.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct AuditConfig {
+    /// For how many days a record is kept: 365.
+    pub keep_days: Option<u32>,
+    /// How many records are kept: 1,000,000.
+    pub keep_records: Option<u32>,
 }
 
 /// `[limits]`: what is left out keeps its default.
@@ -136,6 +148,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("egress.ca-file", Kind::Text),
     ("store.cache-mib", Kind::Number),
     ("vault.key-file", Kind::Text),
+    ("audit.keep-days", Kind::Number),
+    ("audit.keep-records", Kind::Number),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -226,6 +240,12 @@ impl Config {
                 "vault.key-file",
                 "TURNBUCKLE_MASTER_KEY is set too; keep one of them, so that it is plain which key is in use",
             ));
+        }
+        for (key, given) in [("audit.keep-days", self.audit.keep_days), ("audit.keep-records", self.audit.keep_records)]
+        {
+            if given == Some(0) {
+                problems.push(FieldProblem::new(key, "must be at least 1: the audit can't be switched off"));
+            }
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
     }

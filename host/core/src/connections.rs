@@ -25,6 +25,7 @@ use crate::catalog::Catalog;
 use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
 use crate::egress::{self, Call, Egress};
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::{Change, Connection, Visibility};
 use crate::model::connector::Installed;
 use crate::model::error::{Error, FieldProblem};
@@ -173,12 +174,13 @@ impl Connections {
         need(actor, Permission::UseConnections)?;
         let connection = self.find(actor, key)?;
         let id = connection.id;
-        self.test_stored(connection).await?;
+        self.test_stored(actor, connection).await?;
         let tested = self.store.read(|reader| reader.connection(id))?;
         tested.ok_or_else(|| Error::not_found("connection", key))
     }
 
-    pub(crate) async fn test_stored(&self, connection: Connection) -> Result<(), Error> {
+    /// In the audit, a run that several wait for is whose who came first.
+    pub(crate) async fn test_stored(&self, actor: &Actor, connection: Connection) -> Result<(), Error> {
         if !connection.enabled {
             return Err(disabled(&connection));
         }
@@ -188,7 +190,7 @@ impl Connections {
             match running.get(&key) {
                 Some(run) => run.clone(),
                 None => {
-                    let run = self.clone().run(connection, key).boxed().shared();
+                    let run = self.clone().run(actor.name().to_owned(), connection, key).boxed().shared();
                     running.insert(key, run.clone());
                     run
                 }
@@ -203,13 +205,15 @@ impl Connections {
     }
 
     /// In a task of its own: a caller that goes away does not cut off the others.
-    async fn run(self, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
+    async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
         let connections = self.clone();
         let task = tokio::spawn(async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
-            let probed = connections.probe(&connection).await?;
-            connections.record(key, probed).await
+            let probed = connections.probe(&actor, &connection).await?;
+            let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
+            let event = event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome);
+            connections.record(key, probed, Some(event)).await
         });
         match task.await {
             Ok(outcome) => outcome.map_err(Arc::new),
@@ -219,10 +223,10 @@ impl Connections {
 
     /// The very path of a real request: a credential that is due is renewed first, and one that the service rejects is renewed
     /// once. One that is good is left alone.
-    async fn probe(&self, connection: &Connection) -> Result<Probed, Error> {
+    async fn probe(&self, actor: &str, connection: &Connection) -> Result<Probed, Error> {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
-        let pinned = Pinned { connection, installed: &installed };
+        let pinned = Pinned { connection, installed: &installed, actor };
         let began = Instant::now();
         let usable = match self.credentials.usable(pinned).await {
             Ok(usable) => usable,
@@ -263,9 +267,18 @@ impl Connections {
 
     /// Keeps the verdict, and tells the flows' rows in the same transaction. A verdict on a version that was changed
     /// meanwhile says nothing about the new one and is dropped.
-    async fn record(&self, (id, version): (ConnectionId, u64), probed: Probed) -> Result<(), Error> {
+    async fn record(
+        &self,
+        (id, version): (ConnectionId, u64),
+        probed: Probed,
+        event: Option<AuditEvent>,
+    ) -> Result<(), Error> {
         self.store
             .write(move |writer| {
+                // Its secrets were used, whatever becomes of what it said.
+                if let Some(event) = event {
+                    writer.audit(&event)?;
+                }
                 let Some(mut connection) = writer.connection(id)? else { return Ok(()) };
                 if connection.version != version {
                     return Ok(());
@@ -331,6 +344,7 @@ fn origins(installed: &Installed, connection: &Connection, visible: &BTreeMap<St
     origins.iter().map(ToString::to_string).collect()
 }
 
+/// The connection of this id or name, whoever may see it.
 pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Arc<Connection>>, StoreError> {
     let id = match key.parse() {
         Ok(id) => Some(id),

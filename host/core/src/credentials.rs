@@ -151,11 +151,13 @@ pub(crate) fn values(
     values
 }
 
-/// A connection beside the version of the connector that it is pinned to.
+/// A connection beside the version of the connector that it is pinned to, in somebody's hands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pinned<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) installed: &'a Installed,
+    /// Who uses it, for the audit.
+    pub(crate) actor: &'a str,
 }
 
 impl From<VaultError> for Error {

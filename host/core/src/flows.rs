@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::connections::{Connections, find_visible, need};
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent, AuditKind, AuditObject};
 use crate::model::connection::{Connection, Status};
 use crate::model::error::{Error, FieldProblem};
 use crate::model::flow::{Flow, Progress, Use};
@@ -37,6 +38,7 @@ impl Flows {
             return Err(Error::Invalid { problems });
         }
         let owner = put.owner.clone().unwrap_or_else(|| actor.name().to_owned());
+        let done = self.done(actor, AuditAction::FlowPut);
         self.store
             .write(move |writer| {
                 let old = writer.flow(&id)?;
@@ -53,6 +55,7 @@ impl Flows {
                 let flow =
                     Flow { id, name: put.name, version: put.version, status: put.status, owner, url: put.url, uses };
                 writer.put_flow(&flow)?;
+                writer.audit(&done(&flow))?;
                 Ok(flow)
             })
             .await
@@ -95,6 +98,7 @@ impl Flows {
             return Err(Error::Invalid { problems });
         };
         let connection = used.connection;
+        let done = self.done(actor, AuditAction::FlowSelect);
         self.store
             .write(move |writer| {
                 let mut flow = writer.flow(&flow_id)?.ok_or_else(|| Error::not_found("flow", flow_id.to_string()))?;
@@ -105,6 +109,7 @@ impl Flows {
                     }
                     flow.uses.push(used);
                     writer.put_flow(&flow)?;
+                    writer.audit(&done(&flow))?;
                 }
                 Ok(())
             })
@@ -125,6 +130,7 @@ impl Flows {
         let found = self.store.read(|reader| find_visible(reader, actor, connection))?;
         let connection_id = found.map(|c| c.id).ok_or_else(|| Error::not_found("connection", connection))?;
         let step = step.map(str::to_owned);
+        let done = self.done(actor, AuditAction::FlowDeselect);
         self.store
             .write(move |writer| {
                 let mut flow = writer.flow(&id)?.ok_or_else(|| Error::not_found("flow", id.to_string()))?;
@@ -136,6 +142,7 @@ impl Flows {
                     return Err(Error::not_found("use of connection", connection_id.to_string()));
                 }
                 writer.put_flow(&flow)?;
+                writer.audit(&done(&flow))?;
                 Ok(flow)
             })
             .await
@@ -144,13 +151,21 @@ impl Flows {
     pub(crate) async fn remove(&self, actor: &Actor, id: &str) -> Result<(), Error> {
         need(actor, Permission::ManageFlows)?;
         let id = flow_id(id)?;
+        let done = self.done(actor, AuditAction::FlowRemove);
         self.store
             .write(move |writer| {
-                writer.flow(&id)?.ok_or_else(|| Error::not_found("flow", id.to_string()))?;
+                let flow = writer.flow(&id)?.ok_or_else(|| Error::not_found("flow", id.to_string()))?;
                 writer.remove_flow(&id)?;
+                writer.audit(&done(&flow))?;
                 Ok(())
             })
             .await
+    }
+
+    /// What the audit is told of a flow.
+    fn done(&self, actor: &Actor, action: AuditAction) -> impl Fn(&Flow) -> AuditEvent + Send + use<> {
+        let (now, who) = (self.connections.outside.now(), actor.name().to_owned());
+        move |flow| AuditEvent::new(now, &who, action, AuditObject::with_id(AuditKind::Flow, &flow.id, &flow.name))
     }
 
     /// Tests a connection and says what is wrong with it, if anything.
@@ -158,7 +173,7 @@ impl Flows {
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
         // One that can't be tested is an alert like any other, and hides nothing of the others.
         let failed = if connection.enabled {
-            self.connections.test_stored(connection).await.err().map(|error| match error.hint() {
+            self.connections.test_stored(actor, connection).await.err().map(|error| match error.hint() {
                 Some(hint) => format!("{error}; {hint}"),
                 None => error.to_string(),
             })

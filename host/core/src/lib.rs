@@ -27,8 +27,12 @@ mod model;
 
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
-pub use host::{Builder, CallbackAnswer, Host};
+pub use host::{Builder, CallbackAnswer, Host, verify_audit_export};
 pub use model::actor::{Actor, Permission};
+pub use model::audit::{
+    AuditAction, AuditBreak, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditOutcome,
+    AuditProblem, AuditRecord, AuditReport, InvalidLink, UnknownAction,
+};
 pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
 pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};

@@ -1,6 +1,7 @@
 //! Plain data: ids, records, descriptors and the types that keep a secret a secret. No input, no output, no clock.
 
 pub(crate) mod actor;
+pub(crate) mod audit;
 pub(crate) mod authentication;
 pub(crate) mod connection;
 pub(crate) mod connector;

@@ -11,6 +11,7 @@
 //!
 //! Secrets arrive here sealed. The engine (redb) shows in no signature.
 
+mod audit;
 mod codec;
 mod committer;
 mod connections;
@@ -20,6 +21,7 @@ mod error;
 mod file;
 mod flows;
 mod known;
+mod notes;
 mod schema;
 mod tables;
 mod transaction;
@@ -36,13 +38,18 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use crate::model::audit::AuditEvent;
+
+pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
+pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
 
-use committer::{Job, Prepared};
+use committer::{Job, Message, Prepared};
 use known::Known;
+use notes::Notes;
 use schema::Schema;
 
 /// A handle to the open store. Clones share it; it is closed when the last one is dropped, which waits for the commit under
@@ -56,8 +63,9 @@ struct Inner {
     path: PathBuf,
     database: Arc<redb::Database>,
     known: Arc<Known>,
+    notes: Arc<Notes>,
     // Both are taken when the store is closed, never before.
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,11 +74,13 @@ struct Inner {
 pub(crate) struct Options {
     /// How much of the file may be kept in memory.
     pub(crate) cache_bytes: usize,
+    /// How long the audit is kept.
+    pub(crate) retention: Retention,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024 }
+        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default() }
     }
 }
 
@@ -82,16 +92,16 @@ impl Store {
 
     fn open_as(path: &Path, options: Options, schema: Schema) -> Result<Self, StoreError> {
         let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
-        let known = Arc::new(Known::default());
+        let (known, notes) = (Arc::new(Known::default()), Arc::new(Notes::default()));
         let (jobs, waiting) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
-                let (database, known) = (Arc::clone(&database), Arc::clone(&known));
-                move || committer::run(&database, &known, &waiting)
+                let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
+                move || committer::Committer { database, known, notes, retention: options.retention }.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
-        let inner = Inner { path: path.to_owned(), database, known, jobs: Some(jobs), thread: Some(thread) };
+        let inner = Inner { path: path.to_owned(), database, known, notes, jobs: Some(jobs), thread: Some(thread) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -124,9 +134,30 @@ impl Store {
             Prepared { keep, answer }
         });
         let jobs = self.inner.jobs.as_ref().ok_or(StoreError::Closed)?;
-        jobs.send(job).map_err(|_gone| StoreError::Closed)?;
+        jobs.send(Message::Job(job)).map_err(|_gone| StoreError::Closed)?;
         // Only a panic drops a job without an answer.
         receiver.await.map_err(|_dropped| StoreError::Panicked)?
+    }
+
+    /// Puts down what happened, for the audit, and does not wait: it is on the disk a moment later, and no later than what the
+    /// same caller writes next. A power cut in that moment takes it away; so does a queue that is full, and the audit says so.
+    pub(crate) fn note(&self, event: AuditEvent) {
+        if self.inner.notes.add(event)
+            && let Some(jobs) = &self.inner.jobs
+        {
+            // Where the writer is gone, there is nobody to keep anything.
+            drop(jobs.send(Message::Noted));
+        }
+    }
+
+    /// Puts down something that is under way when it ends, however it ends.
+    pub(crate) fn noting(&self, event: AuditEvent) -> Noting {
+        Noting::new(self.clone(), event)
+    }
+
+    /// Waits until everything that was noted before is on the disk.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        self.write(|_nothing_more| Ok(())).await
     }
 
     /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its

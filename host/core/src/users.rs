@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::error::{self, Error, FieldProblem};
 use crate::model::outside::Outside;
 use crate::model::secret::Secret;
@@ -61,6 +62,8 @@ impl Users {
                 let permissions = permissions.ok_or_else(|| Error::field("permissions", "is required"))?;
                 let set = PermissionSet { name, label, permissions, updated_at: now, updated_by: who };
                 administered(writer, |writer| writer.put_permission_set(&set))?;
+                let event = done(now, &set.updated_by, AuditAction::PermissionSetPut, &set.name);
+                writer.audit(&event)?;
                 Ok(set)
             })
             .await
@@ -79,8 +82,9 @@ impl Users {
     }
 
     /// Removes one that no user holds.
-    pub(crate) async fn remove_set(&self, given: &str) -> Result<(), Error> {
+    pub(crate) async fn remove_set(&self, actor: &Actor, given: &str) -> Result<(), Error> {
         let name = self.set(given)?.name;
+        let event = done(self.outside.now(), actor.name(), AuditAction::PermissionSetRemove, &name);
         self.store
             .write(move |writer| {
                 let holders = writer.users()?.into_iter().filter(|user| user.permission_sets.contains(&name));
@@ -89,7 +93,7 @@ impl Users {
                     return Err(Error::InUse { kind: "permission set", name, users });
                 }
                 match writer.remove_permission_set(&name)? {
-                    true => Ok(()),
+                    true => Ok(writer.audit(&event)?),
                     false => Err(Error::not_found("permission set", name)),
                 }
             })
@@ -136,6 +140,7 @@ impl Users {
                 user.updated_at = now;
                 user.updated_by = who;
                 administered(writer, |writer| writer.put_user(&user))?;
+                writer.audit(&done(now, &user.updated_by, AuditAction::UserPut, &user.name))?;
                 Ok(user_view(writer, user)?)
             })
             .await
@@ -155,8 +160,9 @@ impl Users {
     }
 
     /// Removes one, and its tokens. Refused while private connections are its own: nobody could reach them any more.
-    pub(crate) async fn remove(&self, given: &str) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, actor: &Actor, given: &str) -> Result<(), Error> {
         let name = self.get(given)?.name;
+        let event = done(self.outside.now(), actor.name(), AuditAction::UserRemove, &name);
         self.store
             .write(move |writer| {
                 let private = writer.private_connections_of(&name, TOLD)?;
@@ -165,7 +171,7 @@ impl Users {
                     return Err(Error::InUse { kind: "user", users: told.collect(), name });
                 }
                 match administered(writer, |writer| writer.remove_user(&name))? {
-                    true => Ok(()),
+                    true => Ok(writer.audit(&event)?),
                     false => Err(Error::not_found("user", name)),
                 }
             })
@@ -223,6 +229,7 @@ impl Users {
                 }
                 let token = Token { name, user, scope, created_at: now, created_by, expires_at };
                 writer.put_token(&hash, &token)?;
+                writer.audit(&done(now, &token.created_by, AuditAction::TokenCreate, &token.name))?;
                 Ok(token_view(writer, token, now)?)
             })
             .await?;
@@ -246,11 +253,12 @@ impl Users {
     }
 
     /// Takes one back: it opens nothing from the next request on. An answer that is under way goes on to its end.
-    pub(crate) async fn revoke_token(&self, given: &str) -> Result<(), Error> {
+    pub(crate) async fn revoke_token(&self, actor: &Actor, given: &str) -> Result<(), Error> {
         let name = self.token(given)?.name;
+        let event = done(self.outside.now(), actor.name(), AuditAction::TokenRevoke, &name);
         self.store
             .write(move |writer| match writer.remove_token(&name)? {
-                true => Ok(()),
+                true => Ok(writer.audit(&event)?),
                 false => Err(Error::not_found("token", name)),
             })
             .await
@@ -300,7 +308,7 @@ impl Users {
                     name: name.clone(),
                     label: "Administrator".into(),
                     enabled: true,
-                    permission_sets: BTreeSet::from([set]),
+                    permission_sets: BTreeSet::from([set.clone()]),
                     created_at: now,
                     updated_at: now,
                     updated_by: name.clone(),
@@ -314,6 +322,13 @@ impl Users {
                     expires_at: None,
                 };
                 writer.put_token(&hash, &token)?;
+                for (action, object) in [
+                    (AuditAction::PermissionSetPut, &set),
+                    (AuditAction::UserPut, &token.user),
+                    (AuditAction::TokenCreate, &token.name),
+                ] {
+                    writer.audit(&done(now, &token.created_by, action, object))?;
+                }
                 Ok(Some(token_view(writer, token, now)?))
             })
             .await?;
@@ -326,6 +341,11 @@ impl Users {
         let hash = Sha256::digest(&text).into();
         (Secret::new(text), hash)
     }
+}
+
+/// What the audit is told of a change.
+fn done(at: Timestamp, actor: &str, action: AuditAction, name: &str) -> AuditEvent {
+    AuditEvent::new(at, actor, action, AuditObject::named(action.kind(), name))
 }
 
 /// What a user of this name may do now. None where there is none: an embedder has actors of its own.

@@ -91,8 +91,8 @@ impl Access {
     }
 }
 
-/// What is answered also where the operator switched integrations off: who asks, setup, and the host's own upkeep.
-const ALWAYS: [&str; 3] = ["/api/v1/whoami", "/api/v1/setup", "/api/v1/host"];
+/// What is answered also where the operator switched integrations off: who asks, setup, the audit, and the host's own upkeep.
+const ALWAYS: [&str; 4] = ["/api/v1/whoami", "/api/v1/setup", "/api/v1/audit", "/api/v1/host"];
 
 /// Refuses everything else there.
 pub(crate) async fn switched_on(State(host): State<Host>, request: Request, next: Next) -> Response {

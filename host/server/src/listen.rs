@@ -109,6 +109,7 @@ impl RuntimeFile {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    host: Host,
     router: Router,
     file: RuntimeFile,
     data: PathBuf,
@@ -152,7 +153,7 @@ impl Server {
         }
         file.write(&options.data)
             .map_err(|source| ServeError::RuntimeFile { path: RuntimeFile::path(&options.data), source })?;
-        Ok(Self { listener, router: router(host, access), file, data: options.data })
+        Ok(Self { listener, router: router(host.clone(), access), host, file, data: options.data })
     }
 
     /// Where it listens.
@@ -167,7 +168,7 @@ impl Server {
 
     /// Answers until `shutdown` is done, lets what is under way come to its end, and takes `server.json` away.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, router, data, .. } = self;
+        let Self { listener, host, router, data, .. } = self;
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
@@ -199,6 +200,9 @@ impl Server {
         drop(listener);
         if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not come to their end in time");
+        }
+        if let Err(error) = host.settle_audit().await {
+            tracing::warn!(%error, "the last records of the audit are not kept");
         }
         if let Err(error) = fs::remove_file(RuntimeFile::path(&data)) {
             tracing::warn!(%error, "server.json stays behind");

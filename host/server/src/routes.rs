@@ -1,5 +1,6 @@
 //! Every route: a thin shell around one method of the host.
 
+mod audit;
 mod authorize;
 mod connections;
 mod connectors;
@@ -110,6 +111,9 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(users::list_tokens, users::create_token))
         .routes(routes!(users::show_token, users::revoke_token))
         .routes(routes!(users::whoami))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

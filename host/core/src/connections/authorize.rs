@@ -59,7 +59,7 @@ impl Connections {
             true => Purpose::Reconnect { accept_account },
             false => Purpose::Connect,
         };
-        let pinned = Pinned { connection: &connection, installed: &installed };
+        let pinned = Pinned { connection: &connection, installed: &installed, actor: actor.name() };
         let begun = self.credentials.begin(actor, pinned, Begin { base, back, purpose }).await;
         let begun = begun.map_err(upstream)?;
         Ok(Authorization {
@@ -81,10 +81,17 @@ impl Connections {
             Callback::GoOn(url) => Ok(Returned::GoOn(url)),
             Callback::Finish(finish) => {
                 // The cookie proved who it is; the record says by which name.
-                let name = &finish.pending.actor;
-                let actor = users::standing(&self.store, name)?.unwrap_or_else(|| Actor::administrator(name));
-                need(&actor, Permission::ManageConnections)?;
-                Ok(Returned::Signed(Box::new(self.finish(&actor, *finish).await?)))
+                let name = finish.pending.actor.clone();
+                let actor = users::standing(&self.store, &name)?.unwrap_or_else(|| Actor::administrator(&name));
+                let id = finish.pending.connection;
+                let signed = match need(&actor, Permission::ManageConnections) {
+                    Ok(()) => self.finish(&actor, *finish).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = &signed {
+                    self.credentials.note_not_signed_in(&name, id, &Unusable::Error(error.told()))?;
+                }
+                Ok(Returned::Signed(Box::new(signed?)))
             }
         }
     }
@@ -101,10 +108,14 @@ impl Connections {
         let found = self.store.read(|reader| reader.connection(id))?.filter(|found| super::visible(actor, found));
         let connection = found.ok_or_else(|| Error::not_found("connection", id.to_string()))?;
         let installed = self.installed(&connection)?;
-        let pinned = Pinned { connection: &connection, installed: &installed };
+        let pinned = Pinned { connection: &connection, installed: &installed, actor: actor.name() };
         let obtained = match self.credentials.exchange(pinned, &finish).await {
             Ok(obtained) => obtained,
-            Err(Unusable::Failed(failure)) => return Ok(self.not_signed(&connection, failure)),
+            Err(Unusable::Failed(failure)) => {
+                let unusable = Unusable::Failed(failure.clone());
+                self.credentials.note_not_signed_in(actor.name(), id, &unusable)?;
+                return Ok(self.not_signed(&connection, failure));
+            }
             Err(Unusable::Error(error)) => return Err(error),
         };
         let plan = finish.pending.plan;
@@ -112,7 +123,7 @@ impl Connections {
             Purpose::Reconnect { accept_account } => {
                 let trial = Connection { authentication: plan, complete: true, ..connection.clone() };
                 let secrets = self.credentials.unseal(id, &connection.secrets)?;
-                let pinned = Pinned { connection: &trial, installed: &installed };
+                let pinned = Pinned { connection: &trial, installed: &installed, actor: actor.name() };
                 let usable = self.credentials.with(pinned, &trial.authentication, &secrets, Some(&obtained))?;
                 let staged = Staged { usable, obtained: Some(obtained) };
                 let fields = vec!["authorization".to_owned()];
@@ -127,7 +138,7 @@ impl Connections {
                 let credential = Obtaining::Put(obtained);
                 let saved =
                     self.save(actor, new, connection.version, ChangeKind::Authorized, fields, credential).await?;
-                self.test_stored(saved).await?;
+                self.test_stored(actor, saved).await?;
                 let tested = self.store.read(|reader| reader.connection(id))?;
                 let tested = tested.ok_or_else(|| Error::not_found("connection", id.to_string()))?;
                 match tested.verdict {
@@ -149,7 +160,7 @@ impl Connections {
 
     /// What it takes to take a connection's credential back at its service, read while it is still there. Nothing where the
     /// connector says no way, or where another connection lives by the same consent: many services revoke all of it at once.
-    pub(super) fn revoking(&self, connection: &Connection) -> Result<Option<Revoking>, Error> {
+    pub(super) fn revoking(&self, actor: &Actor, connection: &Connection) -> Result<Option<Revoking>, Error> {
         if connection.authentication.grant.revocation.is_empty() {
             return Ok(None);
         }
@@ -164,17 +175,22 @@ impl Connections {
             Ok(false)
         })?;
         let installed = self.installed(connection)?;
-        let pinned = Pinned { connection, installed: &installed };
+        let pinned = Pinned { connection, installed: &installed, actor: actor.name() };
         let opened = if shared { None } else { self.credentials.opened(pinned)? };
-        Ok(opened.map(|opened| Revoking { connection: connection.clone(), installed, opened }))
+        Ok(opened.map(|opened| Revoking {
+            actor: actor.name().to_owned(),
+            connection: connection.clone(),
+            installed,
+            opened,
+        }))
     }
 
     /// Nobody waits for it: that it fails stops neither a delete nor a reconnect.
     pub(super) fn revoke_later(&self, revoking: Option<Revoking>) {
-        let Some(Revoking { connection, installed, opened }) = revoking else { return };
+        let Some(Revoking { actor, connection, installed, opened }) = revoking else { return };
         let credentials = self.credentials.clone();
         tokio::spawn(async move {
-            let pinned = Pinned { connection: &connection, installed: &installed };
+            let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
             credentials.revoke(pinned, opened).await;
         });
     }
@@ -185,6 +201,7 @@ const SIBLINGS: usize = 1_000;
 
 /// A credential that is to be taken back.
 pub(super) struct Revoking {
+    actor: String,
     connection: Connection,
     installed: Arc<Installed>,
     opened: Opened,

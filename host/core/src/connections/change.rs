@@ -9,6 +9,7 @@ use semver::Version;
 use super::{Connections, find, form, name_taken, need, probe};
 use crate::credentials::{Obtained, Pinned, Staged, Unusable};
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::{Change, ChangeKind, Connection};
 use crate::model::connector::Installed;
 use crate::model::credential::CLIENT_ID;
@@ -18,6 +19,7 @@ use crate::model::id::ConnectionId;
 use crate::model::secret::Secret;
 use crate::model::verdict::Verdict;
 use crate::model::view::{EditConnection, NewConnection, Reconnect};
+use crate::store::Noting;
 
 impl Connections {
     pub(crate) async fn create(&self, actor: &Actor, new: NewConnection) -> Result<ConnectionId, Error> {
@@ -84,9 +86,13 @@ impl Connections {
             credential_at: now,
         };
         // Made ready once before anything is kept: an origin that does not come out right is a field error, not a failed test.
-        let pinned = Pinned { connection: &connection, installed: &installed };
-        self.credentials.with(pinned, &connection.authentication, &filled.secrets, imported.as_ref())?;
-        let fields = connection.settings.keys().chain(connection.secrets.keys()).cloned().collect();
+        let pinned = Pinned { connection: &connection, installed: &installed, actor: actor.name() };
+        let usable = self.credentials.with(pinned, &connection.authentication, &filled.secrets, imported.as_ref())?;
+        let fields: Vec<_> = connection.settings.keys().chain(connection.secrets.keys()).cloned().collect();
+        let event =
+            AuditEvent::of(now, actor.name(), AuditAction::ConnectionCreate, &connection).with_fields(fields.clone());
+        let origins = usable.permit.origins().iter().map(ToString::to_string).collect();
+        let event = AuditEvent { origins, ..event };
         let change = Change { version: 1, kind: ChangeKind::Created, actor: actor.name().to_owned(), at: now, fields };
         let mut stored = connection.clone();
         let credentials = self.credentials.clone();
@@ -102,6 +108,7 @@ impl Connections {
                 }
                 writer.put_connection(&stored)?;
                 writer.append_change(stored.id, &change)?;
+                writer.audit(&event)?;
                 if let Some(imported) = &imported {
                     writer.put_credential(stored.id, &credentials.sealed(stored.id, 1, imported))?;
                 }
@@ -111,7 +118,7 @@ impl Connections {
         // One that waits for a person has nothing to test yet. That a test could not be made does not undo what is stored: it
         // is answered as what it is, not tested.
         if connection.complete
-            && let Err(error) = self.test_stored(connection).await
+            && let Err(error) = self.test_stored(actor, connection).await
         {
             tracing::warn!(connection = %id, %error, "a new connection could not be tested");
         }
@@ -166,16 +173,16 @@ impl Connections {
         new.settings = filled.settings;
         new.identity_provider = provider.map(|provider| provider.name);
         new.authentication = self.credentials.plan(&installed, protocol, &new.settings).await?;
-        let pinned = Pinned { connection: &new, installed: &installed };
+        let pinned = Pinned { connection: &new, installed: &installed, actor: actor.name() };
         let usable = self.credentials.with(pinned, &new.authentication, &secrets, None)?;
-        self.same_origins(&old, &installed, usable.permit.origins(), &kept)?;
+        self.same_origins(actor, &old, &installed, usable.permit.origins(), &kept)?;
         if !filled.secrets.is_empty() || kept.len() != old.secrets.len() {
             new.secrets = self.credentials.seal(old.id, &secrets);
             new.credential_at = self.outside.now();
         }
         let fields = touched(&old, &new, &filled.secrets);
         if fields.is_empty() {
-            self.retest(&old).await?;
+            self.retest(actor, &old).await?;
             return Ok(old.id);
         }
         // What the last test said was said of other settings, unless only words for people changed.
@@ -191,13 +198,14 @@ impl Connections {
         }
         let credential = if again { Obtaining::Forget } else { Obtaining::Keep };
         let saved = self.save(actor, new, old.version, ChangeKind::Edited, fields, credential).await?;
-        self.retest(&saved).await?;
+        self.retest(actor, &saved).await?;
         Ok(saved.id)
     }
 
     /// A stored secret was given for the places that it goes to now. Whoever sends it elsewhere has to know it.
     fn same_origins(
         &self,
+        actor: &Actor,
         old: &Connection,
         installed: &Installed,
         origins: &[crate::model::origin::Origin],
@@ -206,7 +214,7 @@ impl Connections {
         if kept.is_empty() {
             return Ok(());
         }
-        let pinned = Pinned { connection: old, installed };
+        let pinned = Pinned { connection: old, installed, actor: actor.name() };
         let secrets = self.credentials.unseal(old.id, &old.secrets)?;
         let before = self.credentials.with(pinned, &old.authentication, &secrets, None)?;
         let before = before.permit.origins();
@@ -238,7 +246,7 @@ impl Connections {
                 return Err(Error::Invalid { problems });
             }
             let plan = self.credentials.plan(&installed, protocol, &old.settings).await?;
-            let pinned = Pinned { connection: &old, installed: &installed };
+            let pinned = Pinned { connection: &old, installed: &installed, actor: actor.name() };
             let secrets = self.credentials.unseal(old.id, &old.secrets)?;
             let usable = self.credentials.with(pinned, &plan, &secrets, Some(&imported))?;
             let staged = Staged { usable, obtained: Some(imported) };
@@ -278,11 +286,12 @@ impl Connections {
         secrets.extend(filled.secrets.clone());
         let mut trial = old.clone();
         trial.authentication = self.credentials.plan(&installed, protocol, &old.settings).await?;
-        let pinned = Pinned { connection: &trial, installed: &installed };
+        let pinned = Pinned { connection: &trial, installed: &installed, actor: actor.name() };
         let staged = match self.credentials.stage(pinned, &trial.authentication, &secrets).await {
             Ok(staged) => staged,
             Err(Unusable::Failed(failure)) => {
                 let probed = probe::failed(failure, self.outside.now(), Duration::ZERO);
+                self.trying(actor, &old).ended(|event| tried(event, &probed.verdict));
                 return Ok((old.id, false, probed.verdict));
             }
             Err(Unusable::Error(error)) => return Err(error),
@@ -303,6 +312,7 @@ impl Connections {
         fields: Vec<String>,
     ) -> Result<(ConnectionId, bool, Verdict), Error> {
         let Staged { usable, obtained } = staged;
+        let trying = self.trying(actor, old);
         let mut probed = self.probe_with(&trial, &usable).await;
         let other = match (&old.account, probed.report.as_ref().map(|report| &report.account)) {
             (Some(before), Some(Some(now))) if before.id != now.id => Some((before, format!("`{}`", now.label))),
@@ -315,9 +325,11 @@ impl Connections {
             probed.verdict.message =
                 format!("the new credential works, and belongs to {now}; the connection belongs to `{}`", before.label);
             probed.verdict.hint = Some("accept the other account, or take a credential of the same one".into());
+            trying.ended(|event| event.asked(&probed.verdict.exchanges).failed("another-account"));
             return Ok((old.id, false, probed.verdict));
         }
         if !probed.verdict.passed() {
+            trying.ended(|event| tried(event, &probed.verdict));
             return Ok((old.id, false, probed.verdict));
         }
         let verdict = probed.verdict;
@@ -328,11 +340,18 @@ impl Connections {
             trial.discovered = report.discovered;
         }
         // The same account's consent carries the new credential too: to take it back would take both.
-        let revoking = if accept_account { self.revoking(old)? } else { None };
+        let revoking = if accept_account { self.revoking(actor, old)? } else { None };
         let credential = obtained.map_or(Obtaining::Keep, Obtaining::Put);
         let saved = self.save(actor, trial, old.version, ChangeKind::Reconnected, fields, credential).await?;
+        trying.recorded();
         self.revoke_later(revoking);
         Ok((saved.id, true, verdict))
+    }
+
+    /// The record of a new credential that is tried.
+    fn trying(&self, actor: &Actor, connection: &Connection) -> Noting {
+        let (now, action) = (self.outside.now(), AuditAction::ConnectionReconnect);
+        self.store.noting(AuditEvent::of(now, actor.name(), action, connection))
     }
 
     pub(crate) async fn enable(&self, actor: &Actor, key: &str, enabled: bool) -> Result<ConnectionId, Error> {
@@ -351,7 +370,8 @@ impl Connections {
     pub(crate) async fn delete(&self, actor: &Actor, key: &str) -> Result<(), Error> {
         need(actor, Permission::ManageConnections)?;
         let connection = self.find(actor, key)?;
-        let revoking = self.revoking(&connection)?;
+        let revoking = self.revoking(actor, &connection)?;
+        let event = AuditEvent::of(self.outside.now(), actor.name(), AuditAction::ConnectionDelete, &connection);
         let (id, name) = (connection.id, connection.name);
         self.store
             .write(move |writer| {
@@ -361,7 +381,9 @@ impl Connections {
                         flows.into_iter().map(|flow| User { kind: "flow".into(), id: flow.id.into(), name: flow.name });
                     return Err(Error::InUse { kind: "connection", name, users: users.collect() });
                 }
-                writer.delete_connection(id)?;
+                if writer.delete_connection(id)? {
+                    writer.audit(&event)?;
+                }
                 Ok(())
             })
             .await?;
@@ -383,6 +405,11 @@ impl Connections {
         let now = self.outside.now();
         new.version = based_on + 1;
         new.updated_at = now;
+        let event = AuditEvent::of(now, actor.name(), kind.into(), &new).with_fields(fields.clone());
+        let event = match (kind, &new.verdict) {
+            (ChangeKind::Reconnected, Some(verdict)) => event.asked(&verdict.exchanges),
+            _ => event,
+        };
         let change = Change { version: new.version, kind, actor: actor.name().to_owned(), at: now, fields };
         let saved = new.clone();
         let credentials = self.credentials.clone();
@@ -405,6 +432,7 @@ impl Connections {
                 }
                 writer.put_connection(&new)?;
                 writer.append_change(new.id, &change)?;
+                writer.audit(&event)?;
                 match &credential {
                     Obtaining::Keep => {}
                     Obtaining::Forget => {
@@ -423,8 +451,11 @@ impl Connections {
     }
 
     /// After a change: what is switched off stays untested.
-    async fn retest(&self, connection: &Connection) -> Result<(), Error> {
-        if connection.enabled && connection.complete { self.test_stored(connection.clone()).await } else { Ok(()) }
+    async fn retest(&self, actor: &Actor, connection: &Connection) -> Result<(), Error> {
+        match connection.enabled && connection.complete {
+            true => self.test_stored(actor, connection.clone()).await,
+            false => Ok(()),
+        }
     }
 
     /// The connector version that a new connection is made with. The inner error is the field's problem.
@@ -454,6 +485,10 @@ impl Connections {
             (None, _, _) => Err(problem(format!("`{name}` is disabled: no new connections are made with it"))),
         }
     }
+}
+
+fn tried(event: AuditEvent, verdict: &Verdict) -> AuditEvent {
+    event.asked(&verdict.exchanges).judged(&verdict.outcome)
 }
 
 /// What a change does to what was obtained.

@@ -13,10 +13,13 @@ use super::{Connections, authorize, disabled, need, probe};
 use crate::credentials::{self, Pinned, Unusable, Usable};
 use crate::egress::{self, Call, EgressError, Permit, Timeouts};
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::Connection;
 use crate::model::error::Error;
+use crate::model::origin::Origin;
 use crate::model::verdict::{Failure, FailureKind};
 use crate::runtime::Answer;
+use crate::store::Noting;
 
 /// Body of a request or an answer that streams.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, Error>;
@@ -43,22 +46,27 @@ impl Connections {
         }
         let usable = match self.credentials.kept(&connection) {
             Some(usable) => usable,
-            None => self.made_usable(&connection).await?,
+            None => self.made_usable(actor, &connection).await?,
         };
-        let request = prepared(&usable.permit, request)?;
+        let (request, origin) = prepared(&usable.permit, request)?;
         let renewable = self.credentials.renewable(&connection);
         if !renewable && !usable.installed.surface.exports_interface("classifier") {
-            let response = self.dispatch(&usable, request.map(outgoing)).await?;
-            return Ok(response.map(incoming));
+            let using = self.using(actor.name(), &connection, origin.as_ref());
+            let outcome = self.dispatch(&usable, request.map(outgoing)).await;
+            using.ended(|event| match &outcome {
+                Ok(response) => answered(event, response.status()),
+                Err(error) => event.ended(error),
+            });
+            return Ok(outcome?.map(incoming));
         }
-        self.send_judged(&connection, usable, request, renewable).await
+        self.send_judged(actor, &connection, usable, (request, origin), renewable).await
     }
 
     /// With a credential that was not in use until now: it may have to be obtained or renewed.
-    async fn made_usable(&self, connection: &Connection) -> Result<Arc<Usable>, Error> {
+    async fn made_usable(&self, actor: &Actor, connection: &Connection) -> Result<Arc<Usable>, Error> {
         let installed = self.installed(connection)?;
         self.catalog.prepare(&connection.connector).await?;
-        let pinned = Pinned { connection, installed: &installed };
+        let pinned = Pinned { connection, installed: &installed, actor: actor.name() };
         match self.credentials.usable(pinned).await {
             Ok(usable) => Ok(usable),
             Err(unusable) => Err(self.unusable(connection, unusable).await?),
@@ -68,12 +76,13 @@ impl Connections {
     /// Asks what the answer means and, where it means that the credential is no longer good, renews that and sends once more.
     async fn send_judged(
         &self,
+        actor: &Actor,
         connection: &Connection,
         usable: Arc<Usable>,
-        request: http::Request<Body>,
+        (request, origin): (http::Request<Body>, Option<Origin>),
         renewable: bool,
     ) -> Result<http::Response<Body>, Error> {
-        let pinned = Pinned { connection, installed: &usable.installed };
+        let pinned = Pinned { connection, installed: &usable.installed, actor: actor.name() };
         let (parts, body) = request.into_parts();
         let replayable = body.size_hint().upper().is_some_and(|length| length <= REPLAYED);
         let (first, second) = match renewable && replayable {
@@ -83,8 +92,8 @@ impl Connections {
             }
             false => (outgoing(body), None),
         };
-        let response = self.dispatch(&usable, http::Request::from_parts(parts.clone(), first)).await?;
-        let (response, failure) = self.judged(pinned, &usable, response).await?;
+        let request = http::Request::from_parts(parts.clone(), first);
+        let (response, failure) = self.send_once(pinned, &usable, origin.as_ref(), request).await?;
         let rejected = failure.as_ref().is_some_and(|failure| {
             matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
         });
@@ -99,9 +108,15 @@ impl Connections {
             Ok(usable) => usable,
             Err(unusable) => return Err(self.unusable(connection, unusable).await?),
         };
-        let response = self.dispatch(&usable, http::Request::from_parts(parts, whole(bytes))).await?;
-        let (response, failure) = self.judged(pinned, &usable, response).await?;
+        let request = http::Request::from_parts(parts, whole(bytes));
+        let (response, failure) = self.send_once(pinned, &usable, origin.as_ref(), request).await?;
         Ok(told(response, failure))
+    }
+
+    /// The record of one request, written however that ends. It costs the sender some copies of short texts, and no commit.
+    fn using(&self, actor: &str, connection: &Connection, origin: Option<&Origin>) -> Noting {
+        let event = AuditEvent::of(self.outside.now(), actor, AuditAction::ConnectionSend, connection);
+        self.store.noting(AuditEvent { origins: origin.iter().map(ToString::to_string).collect(), ..event })
     }
 
     async fn dispatch(
@@ -111,6 +126,27 @@ impl Connections {
     ) -> Result<http::Response<egress::Body>, Error> {
         let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
         Ok(self.egress.send(&usable.permit, &call, request, Timeouts::default()).await?)
+    }
+
+    /// One request, and what its answer means.
+    async fn send_once(
+        &self,
+        pinned: Pinned<'_>,
+        usable: &Usable,
+        origin: Option<&Origin>,
+        request: http::Request<egress::Body>,
+    ) -> Result<(http::Response<egress::Body>, Option<Failure>), Error> {
+        let using = self.using(pinned.actor, pinned.connection, origin);
+        let outcome = match self.dispatch(usable, request).await {
+            Ok(response) => self.judged(pinned, usable, response).await,
+            Err(error) => Err(error),
+        };
+        using.ended(|event| match &outcome {
+            Ok((response, None)) => answered(event, response.status()),
+            Ok((response, Some(failure))) => answered(event, response.status()).failed(failure.kind.name()),
+            Err(error) => event.ended(error),
+        });
+        outcome
     }
 
     /// What an answer means: as its status says, or as the connector says that knows its service better.
@@ -160,17 +196,22 @@ impl Connections {
             )
         {
             let probed = probe::failed(failure.clone(), self.outside.now(), Duration::ZERO);
-            self.record((connection.id, connection.version), probed).await?;
+            self.record((connection.id, connection.version), probed, None).await?;
         }
         Ok(authorize::upstream(unusable))
     }
 }
 
-/// A request to where the connection's requests go.
-fn prepared(permit: &Permit, request: http::Request<Body>) -> Result<http::Request<Body>, Error> {
+fn answered(event: AuditEvent, status: http::StatusCode) -> AuditEvent {
+    AuditEvent { status: Some(status.as_u16()), ..event }
+}
+
+/// A request to where the connection's requests go, and its origin for the audit.
+fn prepared(permit: &Permit, request: http::Request<Body>) -> Result<(http::Request<Body>, Option<Origin>), Error> {
     let (mut parts, body) = request.into_parts();
-    parts.uri = target(permit, &parts.uri)?;
-    Ok(http::Request::from_parts(parts, body))
+    let (uri, origin) = target(permit, &parts.uri)?;
+    parts.uri = uri;
+    Ok((http::Request::from_parts(parts, body), origin))
 }
 
 fn outgoing(body: Body) -> egress::Body {
@@ -195,9 +236,10 @@ fn told(response: http::Response<egress::Body>, failure: Option<Failure>) -> htt
 }
 
 /// A path stands on the connection's first origin; a URL is judged by the policy like any other.
-fn target(permit: &Permit, uri: &Uri) -> Result<Uri, Error> {
+fn target(permit: &Permit, uri: &Uri) -> Result<(Uri, Option<Origin>), Error> {
     if uri.scheme().is_some() {
-        return Ok(uri.clone());
+        let origin = Url::parse(&uri.to_string()).ok().as_ref().and_then(Origin::of);
+        return Ok((uri.clone(), origin));
     }
     if uri.authority().is_some() {
         return Err(Error::field("url", "a path begins with `/`; write it so, or give a whole URL"));
@@ -208,7 +250,9 @@ fn target(permit: &Permit, uri: &Uri) -> Result<Uri, Error> {
         .ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let url = Url::parse(&format!("{origin}{path}")).map_err(|error| Error::field("url", error.to_string()))?;
-    url.as_str().parse().map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))
+    let uri = url.as_str().parse();
+    let uri = uri.map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))?;
+    Ok((uri, Some(origin.clone())))
 }
 
 impl From<EgressError> for Error {

@@ -2,6 +2,7 @@
 
 use super::{Connections, find, need, visible};
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::AuditEvent;
 use crate::model::connection::{Change, ChangeKind, Connection};
 use crate::model::error::Error;
 use crate::model::user;
@@ -46,6 +47,8 @@ impl Connections {
                         fields: vec!["owner".into()],
                     },
                 )?;
+                let event = AuditEvent::of(now, actor.name(), ChangeKind::Transferred.into(), &new);
+                writer.audit(&event.with_fields(vec!["owner".into()]))?;
                 Ok(Transferred { connection: new.id, name: new.name, version: new.version, from, to })
             })
             .await?;

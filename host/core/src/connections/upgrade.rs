@@ -120,7 +120,7 @@ impl Connections {
             Err(error) => return Err(error),
         };
         let secrets = self.credentials.unseal(old.id, &new.secrets)?;
-        let pinned = Pinned { connection: &new, installed: target };
+        let pinned = Pinned { connection: &new, installed: target, actor: actor.name() };
         let usable = match self.credentials.with(pinned, &new.authentication, &secrets, None) {
             Ok(usable) => usable,
             Err(error) => return Ok(row(false, vec![error.to_string()])),
@@ -142,7 +142,7 @@ impl Connections {
         let fields = vec!["connector".into()];
         let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, fields, Obtaining::Keep).await?;
         if saved.enabled && saved.complete {
-            self.test_stored(saved).await?;
+            self.test_stored(actor, saved).await?;
         }
         Ok(row(true, Vec::new()))
     }

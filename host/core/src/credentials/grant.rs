@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::answer::{self, Captured};
 use super::{Credentials, Pinned, Unusable, values};
 use crate::egress::{self, Call, EgressError, ObtainError, Values};
+use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::authentication::{Authentication, Request};
 use crate::model::credential::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
 use crate::model::error::Error;
@@ -83,7 +84,7 @@ impl From<Broke> for Unusable {
 impl Credentials {
     /// The values of a connection before anything was obtained for it: its fields, and its client.
     pub(super) fn field_values(&self, pinned: Pinned<'_>, secrets: &BTreeMap<String, Secret>) -> Result<Values, Error> {
-        let Pinned { connection, installed } = pinned;
+        let Pinned { connection, installed, .. } = pinned;
         let mut values = values(&installed.descriptor, &connection.protocol, &connection.settings, secrets);
         let client = self.client(pinned)?;
         if let Some(id) = client.id {
@@ -95,9 +96,34 @@ impl Credentials {
         Ok(values)
     }
 
-    /// Runs requests of this plan. What they brought is added to `brought`, which the next request knows too.
+    /// Runs requests of this plan. What they brought is added to `brought`, which the next request knows too. Each run is in
+    /// the audit, and on the disk no later than what it brought.
     pub(super) async fn run(
         &self,
+        pinned: Pinned<'_>,
+        purpose: AuditAction,
+        plan: &Authentication,
+        requests: &[Request],
+        base: &Values,
+        brought: Obtained,
+    ) -> Result<Obtained, Broke> {
+        if requests.is_empty() {
+            return Ok(brought);
+        }
+        let call = self.call();
+        let event = AuditEvent::of(self.outside.now(), pinned.actor, purpose, pinned.connection);
+        let using = self.store.noting(event);
+        let outcome = self.run_with(&call, pinned, plan, requests, base, brought).await;
+        using.ended(|event| match &outcome {
+            Ok(_) => event.asked(&call.exchanges()),
+            Err(broke) => event.asked(&call.exchanges()).failed(broke.failure.kind.name()),
+        });
+        outcome
+    }
+
+    async fn run_with(
+        &self,
+        call: &Arc<Call>,
         pinned: Pinned<'_>,
         plan: &Authentication,
         requests: &[Request],
@@ -111,10 +137,9 @@ impl Credentials {
             derived: &plan.derived,
             outside: &self.outside,
         };
-        let call = self.call();
         for request in requests {
             let values = brought.added_to(base.clone());
-            let answered = self.egress.obtain(&scope, request, &values, &call).await;
+            let answered = self.egress.obtain(&scope, request, &values, call).await;
             let answered = answered.map_err(|error| broke(request, &error))?;
             let read = answer::read(&answered, &request.captures, self.outside.now());
             let captured = read.map_err(|failure| {
@@ -154,7 +179,10 @@ impl Credentials {
                 continue;
             }
             let request = std::slice::from_ref(request);
-            if let Err(broke) = self.run(pinned, plan, request, &opened.base, opened.obtained.clone()).await {
+            if let Err(broke) = self
+                .run(pinned, AuditAction::ConnectionRevoke, plan, request, &opened.base, opened.obtained.clone())
+                .await
+            {
                 let connection = pinned.connection.id;
                 tracing::warn!(%connection, failure = broke.failure.message, "the credential may still be good at its service");
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::seal::Shelf;
 use super::{Credentials, Pinned};
 use crate::model::actor::Actor;
+use crate::model::audit::{AuditAction, AuditEvent, AuditKind, AuditObject};
 use crate::model::connection::{Connection, Visibility};
 use crate::model::credential::{CLIENT_ID, CLIENT_SECRET, IdentityProvider};
 use crate::model::descriptor::{Descriptor, FieldKind, Protocol, SignIn};
@@ -49,6 +50,9 @@ impl Credentials {
         let (credentials, name, owner, now) =
             (self.clone(), name.to_owned(), actor.name().to_owned(), self.outside.now());
         let given = put.client_secret.filter(|secret| !secret.is_empty());
+        let mut fields: Vec<_> = put.settings.keys().cloned().collect();
+        fields.push(CLIENT_ID.to_owned());
+        fields.extend(given.is_some().then(|| CLIENT_SECRET.to_owned()));
         let kept = self
             .store
             .write(move |writer| {
@@ -80,6 +84,9 @@ impl Credentials {
                     updated_at: now,
                 };
                 writer.put_identity_provider(&provider)?;
+                let object = AuditObject::named(AuditKind::IdentityProvider, &provider.name);
+                let event = AuditEvent::new(now, &provider.owner, AuditAction::IdentityProviderPut, object);
+                writer.audit(&event.with_fields(fields))?;
                 Ok(provider)
             })
             .await?;
@@ -133,7 +140,7 @@ impl Credentials {
 
     /// Removes one that no connection uses.
     pub(crate) async fn remove_provider(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let (name, who) = (name.to_owned(), actor.name().to_owned());
+        let (name, who, now) = (name.to_owned(), actor.name().to_owned(), self.outside.now());
         self.store
             .write(move |writer| {
                 let provider =
@@ -149,6 +156,8 @@ impl Credentials {
                     return Err(Error::InUse { kind: "identity provider", name, users });
                 }
                 writer.remove_identity_provider(&name)?;
+                let object = AuditObject::named(AuditKind::IdentityProvider, &name);
+                writer.audit(&AuditEvent::new(now, &who, AuditAction::IdentityProviderRemove, object))?;
                 Ok(())
             })
             .await
@@ -244,7 +253,7 @@ fn judge_settings(
 /// A client's secret, and codes that were made out to it, go only to the service that it is registered at: where a
 /// connection's settings choose the service, its identity provider must say the same.
 fn same_service(provider: &IdentityProvider, pinned: Pinned<'_>) -> Result<(), Error> {
-    let Pinned { connection, installed } = pinned;
+    let Pinned { connection, installed, .. } = pinned;
     let Some(protocol) = installed.descriptor.protocol(&connection.protocol) else { return Ok(()) };
     let endpoints = connection.authentication.endpoint_names();
     for field in installed.descriptor.fields(protocol) {

@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, Shared};
 use super::grant::{Broke, Obtained};
 use super::usable::over;
 use super::{Credentials, Pinned, Unusable, answer};
+use crate::model::audit::AuditAction;
 use crate::model::authentication::Request;
 use crate::model::connection::Connection;
 use crate::model::connector::Installed;
@@ -62,7 +63,8 @@ impl Credentials {
                 Some(run) => run.clone(),
                 None => {
                     let (connection, installed) = (pinned.connection.clone(), pinned.installed.clone());
-                    let run = self.clone().renewing(connection, installed, seen).boxed().shared();
+                    let run =
+                        self.clone().renewing(connection, installed, pinned.actor.to_owned(), seen).boxed().shared();
                     renewing.insert(pinned.connection.id, run.clone());
                     run
                 }
@@ -72,10 +74,17 @@ impl Credentials {
     }
 
     /// In a task of its own: a caller that goes away must not cut a renewal off between its answer and the disk.
-    async fn renewing(self, connection: Connection, installed: Installed, seen: u64) -> Result<(), Arc<Unusable>> {
+    async fn renewing(
+        self,
+        connection: Connection,
+        installed: Installed,
+        actor: String,
+        seen: u64,
+    ) -> Result<(), Arc<Unusable>> {
         let task = tokio::spawn(async move {
             let _under_way = UnderWay { credentials: self.clone(), id: connection.id };
-            self.renew_now(Pinned { connection: &connection, installed: &installed }, seen).await
+            let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
+            self.renew_now(pinned, seen).await
         });
         match task.await {
             Ok(outcome) => outcome.map_err(Arc::new),
@@ -125,7 +134,9 @@ impl Credentials {
         }
         // A sign-in from the beginning owes nothing to what was there before.
         let from = if can_refresh { before.clone() } else { Obtained::default() };
-        let outcome = self.run(pinned, &plan, requests, &base, Obtained { expires_at: None, ..from }).await;
+        let outcome = self
+            .run(pinned, AuditAction::ConnectionRenew, &plan, requests, &base, Obtained { expires_at: None, ..from })
+            .await;
         let renewed = match outcome {
             Ok(brought) => self.complete(&plan, brought)?,
             Err(broke) => {

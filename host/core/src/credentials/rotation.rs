@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use super::seal::Shelf;
 use super::vault::{Vault, VaultError};
 use super::{CHECK, Credentials};
+use crate::model::actor::Actor;
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::credential::CLIENT_SECRET;
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
@@ -27,7 +29,7 @@ pub(crate) fn check_text(vault: &Vault) -> String {
 }
 
 impl Credentials {
-    pub(crate) async fn rotate(&self, store: &Store) -> Result<Rotation, Error> {
+    pub(crate) async fn rotate(&self, actor: &Actor, store: &Store) -> Result<Rotation, Error> {
         let vault = self.vault();
         // More than one key: a rotation was cut off, or the operator added a key. Either way the last one is the new one.
         if vault.key_count() < 2 && !vault.renew()? {
@@ -40,7 +42,13 @@ impl Credentials {
             });
         }
         let check = check_text(vault);
-        store.write(move |writer| writer.set_meta(CHECK, &check).map_err(Error::from)).await?;
+        let event = AuditEvent::new(self.outside.now(), actor.name(), AuditAction::HostRotateKey, AuditObject::host());
+        store
+            .write(move |writer| {
+                writer.set_meta(CHECK, &check)?;
+                writer.audit(&event).map_err(Error::from)
+            })
+            .await?;
         let mut resealed = 0;
         let mut after = None;
         loop {

@@ -22,10 +22,12 @@ use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable, answer};
 use crate::egress;
 use crate::model::actor::Actor;
+use crate::model::audit::{AuditAction, AuditEvent, AuditKind, AuditObject};
 use crate::model::authentication::Source;
 use crate::model::connection::Connection;
 use crate::model::credential::{Binding, CODE, Pending, Purpose};
 use crate::model::error::Error;
+use crate::model::id::ConnectionId;
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::verdict::Failure;
@@ -121,7 +123,9 @@ impl Credentials {
             base = base.secret(CODE_VERIFIER, Secret::new(verifier.secret()));
             kept.insert(CODE_VERIFIER.to_owned(), Secret::new(verifier.secret()));
         }
-        let prepared = self.run(pinned, &plan, &plan.grant.prepare, &base, Obtained::default()).await?;
+        let prepared = self
+            .run(pinned, AuditAction::ConnectionObtain, &plan, &plan.grant.prepare, &base, Obtained::default())
+            .await?;
         let values = prepared.added_to(base);
         let url = egress::authorization_url(authorization, &own, &values)?;
         kept.extend(prepared.secrets);
@@ -152,6 +156,9 @@ impl Credentials {
             visible: prepared.visible,
             plan,
         };
+        let event = AuditEvent::of(now, actor.name(), AuditAction::ConnectionAuthorize, connection);
+        let event = AuditEvent { origins: vec![pending.sent_to.clone()], ..event };
+        self.store.note(event);
         self.shelve(shelved, pending, kept).await?;
         Ok(Begun { url, redirect_uri: redirect_uri.into(), expires_at, cookie })
     }
@@ -163,17 +170,44 @@ impl Credentials {
         parameters: &[(String, String)],
         cookie: Option<&str>,
     ) -> Result<Callback, Unusable> {
-        let parameter = |name: &str| {
-            let mut found = parameters.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
-            // RFC 6749 section 3.1: none may stand there twice.
-            found.next().filter(|_| found.next().is_none())
-        };
-        let state = parameter("state").ok_or_else(|| refused("it has no state"))?;
+        let state = once(parameters, STATE).ok_or_else(|| refused("it has no state"))?;
         let shelved = hash(state);
-        let now = self.outside.now();
         let Some(pending) = self.take(&shelved).await? else {
+            // Anybody can make one up, so nothing of it is kept.
             return Err(refused("its state is not known, was used before, or has expired"));
         };
+        let (who, connection) = (pending.actor.clone(), pending.connection);
+        let judged = self.judge(provider, parameters, cookie, (state, &shelved), pending).await;
+        if let Err(unusable) = &judged {
+            self.note_not_signed_in(&who, connection, unusable)?;
+        }
+        judged
+    }
+
+    /// Puts down that a sign-in somebody began came to nothing.
+    pub(crate) fn note_not_signed_in(&self, who: &str, id: ConnectionId, unusable: &Unusable) -> Result<(), Error> {
+        let (now, action) = (self.outside.now(), AuditAction::ConnectionSignIn);
+        let event = match self.store.read(|reader| reader.connection(id))? {
+            Some(connection) => AuditEvent::of(now, who, action, &connection),
+            None => AuditEvent::new(now, who, action, AuditObject::with_id(AuditKind::Connection, id, "")),
+        };
+        self.store.note(match unusable {
+            Unusable::Failed(failure) => event.failed(failure.kind.name()),
+            Unusable::Error(error) => event.ended(error),
+        });
+        Ok(())
+    }
+
+    async fn judge(
+        &self,
+        provider: &str,
+        parameters: &[(String, String)],
+        cookie: Option<&str>,
+        (state, shelved): (&str, &str),
+        pending: Pending,
+    ) -> Result<Callback, Unusable> {
+        let parameter = |name: &str| once(parameters, name);
+        let now = self.outside.now();
         if pending.expires_at < now {
             return Err(refused("it came too late; begin again"));
         }
@@ -212,7 +246,7 @@ impl Credentials {
                 Binding::Cookie(_) | Binding::Receipt(_) => Err(Unusable::Failed(failure)),
             };
         }
-        let mut secrets = self.unseal_from(Shelf::Pending, &shelved, &pending.secrets).map_err(Error::from)?;
+        let mut secrets = self.unseal_from(Shelf::Pending, shelved, &pending.secrets).map_err(Error::from)?;
         let mut pending = pending;
         let code = parameter("code").filter(|code| !code.is_empty());
         if let Some(code) = code {
@@ -242,8 +276,8 @@ impl Credentials {
             return Ok(Callback::GoOn(loopback(port, &[("receipt", &receipt)])?));
         }
         // Sealed again for the place where it stood, so that there is one way on from here.
-        pending.secrets = self.seal_on(Shelf::Pending, &shelved, &secrets);
-        Ok(Callback::Finish(Box::new(Finish { pending, shelved })))
+        pending.secrets = self.seal_on(Shelf::Pending, shelved, &secrets);
+        Ok(Callback::Finish(Box::new(Finish { pending, shelved: shelved.to_owned() })))
     }
 
     /// Takes a receipt for whoever began, and nobody else.
@@ -281,7 +315,8 @@ impl Credentials {
             base = base.public(name, value);
         }
         let plan = &pending.plan;
-        let obtained = self.run(pinned, plan, &plan.grant.token, &base, Obtained::default()).await;
+        let obtained =
+            self.run(pinned, AuditAction::ConnectionObtain, plan, &plan.grant.token, &base, Obtained::default()).await;
         let mut obtained = obtained.map_err(|broke| match Unusable::from(broke) {
             // Of a code this says that it was not taken, not that anything was revoked.
             Unusable::Failed(failure) if answer::is_invalid_grant(&failure) => {
@@ -348,6 +383,12 @@ fn provider_of(connection: &Connection, service: Option<&Origin>) -> String {
         // Only what the service itself answered first says where it is.
         None => own,
     }
+}
+
+/// RFC 6749 section 3.1: none may stand there twice.
+fn once<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut found = parameters.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// RFC 9207 compares issuers; a plan knows the authorization endpoint, which an issuer shares its origin with.

@@ -11,6 +11,7 @@ use super::renew::is_passing;
 use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable};
 use crate::egress::Permit;
+use crate::model::audit::AuditAction;
 use crate::model::authentication::Authentication;
 use crate::model::connection::Connection;
 use crate::model::connector::Installed;
@@ -134,7 +135,7 @@ impl Credentials {
         secrets: &BTreeMap<String, Secret>,
         obtained: Option<&Obtained>,
     ) -> Result<Usable, Error> {
-        let Pinned { connection, installed } = pinned;
+        let Pinned { connection, installed, .. } = pinned;
         let mut values = self.field_values(pinned, secrets)?;
         let mut visible = BTreeMap::new();
         if let Some(obtained) = obtained {
@@ -177,7 +178,9 @@ impl Credentials {
             true => None,
             false => {
                 let base = self.field_values(pinned, secrets)?;
-                let obtained = self.run(pinned, plan, &plan.grant.token, &base, Obtained::default()).await?;
+                let obtained = self
+                    .run(pinned, AuditAction::ConnectionObtain, plan, &plan.grant.token, &base, Obtained::default())
+                    .await?;
                 Some(self.complete(plan, obtained)?)
             }
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Host, Inner};
 use crate::catalog::Catalog;
-use crate::config::{Config, LimitsConfig};
+use crate::config::{AuditConfig, Config, LimitsConfig};
 use crate::connections::Connections;
 use crate::credentials::vault::{KeySource, Vault};
 use crate::credentials::{CHECK, Credentials, rotation};
@@ -17,7 +17,7 @@ use crate::flows::Flows;
 use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
-use crate::store::{Options, Store};
+use crate::store::{Options, Retention, Store};
 use crate::users::Users;
 
 const CACHE_MIB: u32 = 32;
@@ -67,8 +67,8 @@ impl Builder {
         let Self { data, config, compiler, outside } = self;
         make_folder(&data)?;
         let cache_mib = config.store.cache_mib.unwrap_or(CACHE_MIB).max(1);
-        let store =
-            Store::open(&data.join("turnbuckle.redb"), Options { cache_bytes: cache_mib as usize * (1 << 20) })?;
+        let options = Options { cache_bytes: cache_mib as usize * (1 << 20), retention: retention(&config.audit) };
+        let store = Store::open(&data.join("turnbuckle.redb"), options)?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
         let egress = Egress::new(egress::Config {
             allow: allow_list(&config.egress.allow)?,
@@ -107,13 +107,14 @@ impl Builder {
             test_wall,
         });
         let flows = Flows { store: store.clone(), connections: connections.clone() };
-        let users = Users { store: store.clone(), outside };
+        let users = Users { store: store.clone(), outside: outside.clone() };
         let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
         Ok(Host {
             inner: Arc::new(Inner {
                 data,
                 egress_allow,
                 integrations,
+                outside,
                 store,
                 runtime,
                 catalog,
@@ -158,6 +159,14 @@ fn allow_list(entries: &[String]) -> Result<AllowList, Error> {
     let parsed = entries.iter().map(|entry| entry.parse());
     let parsed = parsed.collect::<Result<Vec<egress::AllowEntry>, _>>();
     parsed.map(AllowList::new).map_err(|error| Error::field("egress.allow", error.to_string()))
+}
+
+fn retention(config: &AuditConfig) -> Retention {
+    let default = Retention::default();
+    Retention {
+        records: config.keep_records.map_or(default.records, u64::from).max(1),
+        days: config.keep_days.unwrap_or(default.days),
+    }
 }
 
 fn extra_roots(file: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {

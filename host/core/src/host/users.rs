@@ -1,8 +1,8 @@
 //! Who works with a host: users, what they may do, and the tokens by which they are known.
 
 use super::Host;
-use crate::connections::need;
 use crate::model::actor::{Actor, Permission};
+use crate::model::audit::AuditAction;
 use crate::model::error::Error;
 use crate::model::id::ConnectorName;
 use crate::model::user::PermissionSet;
@@ -55,23 +55,27 @@ impl Host {
         name: &str,
         put: PutPermissionSet,
     ) -> Result<PermissionSet, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.put_set(actor, name, put).await
+        let call = self.call(actor, AuditAction::PermissionSetPut, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.put_set(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn permission_sets(&self, actor: &Actor) -> Result<Vec<PermissionSet>, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.sets()
+        let call = self.call(actor, AuditAction::PermissionSetView, "");
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.sets())
     }
     /// One of them.
     pub fn permission_set(&self, actor: &Actor, name: &str) -> Result<PermissionSet, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.set(name)
+        let call = self.call(actor, AuditAction::PermissionSetView, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.set(name))
     }
     /// Removes one that no user holds.
     pub async fn remove_permission_set(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.remove_set(name).await
+        let call = self.call(actor, AuditAction::PermissionSetRemove, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.remove_set(actor, name).await)
     }
 }
 
@@ -79,28 +83,33 @@ impl Host {
 impl Host {
     /// Adds a user, or changes one. The last one that holds `manage-setup` keeps it.
     pub async fn put_user(&self, actor: &Actor, name: &str, put: PutUser) -> Result<UserView, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.put(actor, name, put).await
+        let call = self.call(actor, AuditAction::UserPut, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.put(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.list()
+        let call = self.call(actor, AuditAction::UserView, "");
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.list())
     }
     /// One of them.
     pub fn user(&self, actor: &Actor, name: &str) -> Result<UserView, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.get(name)
+        let call = self.call(actor, AuditAction::UserView, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.get(name))
     }
     /// Removes a user and its tokens; refused while it owns private connections.
     pub async fn remove_user(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.remove(name).await
+        let call = self.call(actor, AuditAction::UserRemove, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.remove(actor, name).await)
     }
     /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
     /// ones too.
     pub async fn transfer_connection(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
-        self.inner.connections.transfer(actor, key, to).await
+        let call = self.call(actor, AuditAction::ConnectionTransfer, key);
+        call.told(self.inner.connections.transfer(actor, key, to).await)
     }
 }
 
@@ -108,23 +117,28 @@ impl Host {
 impl Host {
     /// Makes a token. Its text is in the answer and nowhere else.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.create_token(actor, new).await
+        let name = new.name.clone();
+        let call = self.call(actor, AuditAction::TokenCreate, &name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.create_token(actor, new).await)
     }
     /// All of them, by name.
     pub fn tokens(&self, actor: &Actor) -> Result<Vec<TokenView>, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.tokens()
+        let call = self.call(actor, AuditAction::TokenView, "");
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.tokens())
     }
     /// One of them.
     pub fn token(&self, actor: &Actor, name: &str) -> Result<TokenView, Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.token(name)
+        let call = self.call(actor, AuditAction::TokenView, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.token(name))
     }
     /// Takes a token back: it opens nothing from the next request on. An answer that is under way goes on to its end.
     pub async fn revoke_token(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        need(actor, Permission::ManageSetup)?;
-        self.inner.users.revoke_token(name).await
+        let call = self.call(actor, AuditAction::TokenRevoke, name);
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.users.revoke_token(actor, name).await)
     }
     /// Whom a token stands for at this moment. Ask at each request: permissions change.
     pub fn authenticate(&self, token: &str) -> Option<Actor> {

@@ -23,16 +23,26 @@ pub(super) fn encode<T: Serialize>(table: Table, record: &T) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// The record in this envelope.
-pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
+/// A record that was written as JSON before.
+pub(super) fn enveloped(json: &[u8]) -> Vec<u8> {
+    joined(&[&[RECORD], json])
+}
+
+/// The JSON in this envelope.
+pub(super) fn opened(table: Table, bytes: &[u8]) -> Result<&[u8], StoreError> {
     match bytes.split_first() {
-        Some((&RECORD, json)) => serde_json::from_slice(json)
-            .map_err(|error| StoreError::Record { table: table.name(), source: Some(Box::new(error)) }),
+        Some((&RECORD, json)) => Ok(json),
         Some((&found, _)) if found > RECORD => {
             Err(StoreError::NewerRecord { table: table.name(), found, supported: RECORD })
         }
         Some(_) | None => Err(StoreError::Record { table: table.name(), source: None }),
     }
+}
+
+/// The record in this envelope.
+pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(opened(table, bytes)?)
+        .map_err(|error| StoreError::Record { table: table.name(), source: Some(Box::new(error)) })
 }
 
 /// The id that an index entry holds.
@@ -90,6 +100,7 @@ pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
 /// The lists that give cursors. A cursor of one is none of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
+    Audit,
     Connections,
     Flows,
 }
@@ -97,6 +108,7 @@ pub(super) enum List {
 impl List {
     fn tag(self) -> u8 {
         match self {
+            Self::Audit => b'a',
             Self::Connections => b'c',
             Self::Flows => b'f',
         }

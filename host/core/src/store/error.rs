@@ -101,6 +101,9 @@ impl From<StoreError> for crate::model::error::Error {
             StoreError::Corrupt { .. } => {
                 ("store-corrupt", Some("restore a backup with `turnbuckle restore FILE`; the file was left as it is"))
             }
+            StoreError::Record { table: "audit", .. } => {
+                ("audit-damaged", Some("`turnbuckle audit verify` names the first bad record"))
+            }
             StoreError::Exists { .. } => ("file-exists", Some("name a file that is not there yet")),
             StoreError::File { .. } => ("store-file", None),
             StoreError::Engine(_)

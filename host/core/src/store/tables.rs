@@ -48,10 +48,12 @@ pub(super) enum Table {
     Users,
     /// Hash of a token's text → token.
     Tokens,
+    /// Place in the chain → record of the audit.
+    Audit,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -72,6 +74,7 @@ impl Table {
         Self::PermissionSets,
         Self::Users,
         Self::Tokens,
+        Self::Audit,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -96,6 +99,7 @@ impl Table {
             Self::PermissionSets => "permission-sets",
             Self::Users => "users",
             Self::Tokens => "tokens",
+            Self::Audit => "audit",
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the store promises, seen through its handle.
 
+mod audit;
 mod file;
 mod lists;
 mod writes;

@@ -10,6 +10,7 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::audit::Head;
 use super::codec;
 use super::error::StoreError;
 use super::known::Known;
@@ -141,6 +142,7 @@ impl Entry<'_> {
 pub(crate) struct Writer<'t> {
     reader: Reader<'t>,
     undo: Vec<Undo>,
+    pub(super) audit: Head,
 }
 
 struct Undo {
@@ -163,7 +165,7 @@ impl<'t> Writer<'t> {
         let tables: Result<Vec<_>, _> =
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        Ok(Self { reader: Reader { source, known }, undo: Vec::new() })
+        Ok(Self { reader: Reader { source, known }, undo: Vec::new(), audit: Head::default() })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -195,11 +197,13 @@ impl<'t> Writer<'t> {
     pub(super) fn keep(&mut self) -> bool {
         let changed = !self.undo.is_empty();
         self.undo.clear();
+        self.audit.keep();
         changed
     }
 
     /// Takes back what was changed since the last job.
     pub(super) fn undo(&mut self) -> Result<(), StoreError> {
+        self.audit.undo();
         while let Some(Undo { table, key, before }) = self.undo.pop() {
             let table = self.table(table);
             match before {
