@@ -214,3 +214,38 @@ async fn many_writers_lose_nothing() {
     let outcomes = futures_util::future::join_all(same).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
 }
+
+#[tokio::test]
+async fn an_embedder_finds_nothing_but_setup_where_integrations_are_switched_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, upstream) = host(folder.path()).await;
+    host.create_connection(&root(), new("Orders", &upstream)).await.unwrap();
+    drop(host);
+    upstream.forget();
+    let mut config = Config::default();
+    config.integrations.enabled = false;
+    let host =
+        Host::builder(folder.path()).config(config).compiler(Compiler::Worker(BINARY.into())).open().await.unwrap();
+    let (root, provider) = (root(), "http.oauth2.service");
+    let base = "http://127.0.0.1:1".parse().unwrap();
+    for refused in [
+        host.connection(&root, "Orders").map(drop),
+        host.connections(&root, &ConnectionFilter::default()).map(drop),
+        host.connectors(&root, &ConnectorFilter::default()).map(drop),
+        host.create_connection(&root, new("More", &upstream)).await.map(drop),
+        host.test_connection(&root, "Orders").await.map(drop),
+        host.send(&root, "Orders", get("/me")).await.map(drop),
+        host.transfer_connection(&root, "Orders", "ada").await.map(drop),
+        host.delete_connection(&root, "Orders").await.map(drop),
+        host.authorize_connection(&root, "Orders", &base, Default::default()).await.map(drop),
+        host.authorization_callback(provider, &[], None).await.map(drop),
+        host.complete_authorization(&root, "receipt").await.map(drop),
+        host.remove_flow(&root, "nightly").await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(Error::Refused { rule: "integrations-disabled", .. })), "{refused:?}");
+    }
+    assert!(upstream.arrived().is_empty());
+    assert_eq!(host.users(&root).unwrap().len(), 0);
+    let filter = AuditFilter { outcome: Some(AuditOutcome::Refused), ..AuditFilter::default() };
+    assert!(!host.audit(&root, &filter).await.unwrap().items.is_empty(), "and each refusal is on record");
+}

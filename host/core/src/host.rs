@@ -267,6 +267,7 @@ impl Host {
         parameters: &[(String, String)],
         cookie: Option<&str>,
     ) -> Result<CallbackAnswer, Error> {
+        self.integrations()?;
         match self.inner.connections.callback(provider, parameters, cookie).await? {
             Returned::GoOn(url) => Ok(CallbackAnswer::GoOn(url)),
             Returned::Signed(signed) => {
@@ -276,9 +277,10 @@ impl Host {
     }
     /// Finishes a sign-in with the receipt that its browser brought.
     pub async fn complete_authorization(&self, actor: &Actor, receipt: &str) -> Result<Reconnected, Error> {
-        let Signed { connection, replaced, verdict } = self
-            .call(actor, AuditAction::ConnectionSignIn, "")
-            .told(self.inner.connections.complete(actor, receipt).await)?;
+        let call = self.call(actor, AuditAction::ConnectionSignIn, "");
+        call.open()?;
+        let Signed { connection, replaced, verdict } =
+            call.told(self.inner.connections.complete(actor, receipt).await)?;
         Ok(Reconnected { replaced, verdict, connection: self.find(actor, &connection.to_string())? })
     }
     /// Registers an OAuth client for one protocol of one connector, or what changed of it.

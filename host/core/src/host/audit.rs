@@ -58,7 +58,20 @@ impl Host {
 impl Call<'_> {
     /// Goes on only for whom this permission is held by.
     pub(super) fn need(&self, permission: Permission) -> Result<(), Error> {
+        self.open()?;
         self.told(need(self.actor, permission))
+    }
+
+    /// Where integrations are switched off, nothing is done with what they are made of.
+    pub(super) fn open(&self) -> Result<(), Error> {
+        self.told(match self.action.kind() {
+            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.host.integrations(),
+            AuditKind::IdentityProvider
+            | AuditKind::User
+            | AuditKind::PermissionSet
+            | AuditKind::Token
+            | AuditKind::Host => Ok(()),
+        })
     }
 
     /// How it ended. A refusal is put down here and nowhere else; what was done is recorded where it is done. Requests are

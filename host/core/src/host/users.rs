@@ -12,8 +12,8 @@ use crate::model::view::{
 
 /// The switch of the whole.
 impl Host {
-    /// Refuses where the operator switched integrations off. Whoever faces the outside asks before each call that is neither
-    /// setup nor health nor the host's own upkeep.
+    /// Refuses where the operator switched integrations off, as every call to do with connectors, connections and flows does.
+    /// A server asks before it reads what such a call brings.
     pub fn integrations(&self) -> Result<(), Error> {
         if self.inner.integrations {
             return Ok(());
@@ -109,6 +109,7 @@ impl Host {
     /// ones too.
     pub async fn transfer_connection(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
         let call = self.call(actor, AuditAction::ConnectionTransfer, key);
+        call.open()?;
         call.told(self.inner.connections.transfer(actor, key, to).await)
     }
 }
