@@ -99,26 +99,26 @@ fn connector_key(text: &str) -> Result<ConnectorKey, Error> {
 impl Host {
     /// Installs a component: judged, compiled, asked to describe itself, and kept.
     pub async fn install_connector(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
-        let call = self.call(actor, AuditAction::ConnectorInstall, "");
+        let call = self.call(actor, AuditAction::ConnectorInstall, "")?;
         call.need(Permission::ManageConnectors)?;
         call.told(self.inner.catalog.install(actor, component).await)
     }
     /// Does what an install does, and keeps nothing.
     pub async fn check_connector(&self, actor: &Actor, component: Bytes) -> Result<CheckReport, Error> {
-        let call = self.call(actor, AuditAction::ConnectorCheck, "");
+        let call = self.call(actor, AuditAction::ConnectorCheck, "")?;
         call.need(Permission::ManageConnectors)?;
         call.told(self.inner.catalog.check(component).await)
     }
     /// The newest version of each connector, by name.
     pub fn connectors(&self, actor: &Actor, filter: &ConnectorFilter) -> Result<Vec<ConnectorView>, Error> {
-        self.call(actor, AuditAction::ConnectorView, "").need(Permission::ViewConnections)?;
+        self.call(actor, AuditAction::ConnectorView, "")?.need(Permission::ViewConnections)?;
         let mut views = self.inner.catalog.list(filter)?;
         self.count_seen(actor, &mut views)?;
         Ok(views)
     }
     /// One connector.
     pub fn connector(&self, actor: &Actor, name: &str) -> Result<ConnectorView, Error> {
-        self.call(actor, AuditAction::ConnectorView, name).need(Permission::ViewConnections)?;
+        self.call(actor, AuditAction::ConnectorView, name)?.need(Permission::ViewConnections)?;
         let mut view = self.inner.catalog.view(&connector_key(name)?)?;
         self.count_seen(actor, std::slice::from_mut(&mut view))?;
         Ok(view)
@@ -126,14 +126,14 @@ impl Host {
     /// Starts it in a fresh sandbox, compiled anew where that is needed, and checks that it still says of itself what it said
     /// when it was installed.
     pub async fn verify_connector(&self, actor: &Actor, name: &str) -> Result<ConnectorView, Error> {
-        let call = self.call(actor, AuditAction::ConnectorVerify, name);
+        let call = self.call(actor, AuditAction::ConnectorVerify, name)?;
         call.need(Permission::ManageConnectors)?;
         call.told(self.inner.catalog.verify(&connector_key(name)?).await)
     }
     /// Lets new connections be made with it, or not.
     pub async fn enable_connector(&self, actor: &Actor, name: &str, enabled: bool) -> Result<ConnectorView, Error> {
         let action = if enabled { AuditAction::ConnectorEnable } else { AuditAction::ConnectorDisable };
-        let call = self.call(actor, action, name);
+        let call = self.call(actor, action, name)?;
         call.need(Permission::ManageConnectors)?;
         let change = move |installed: &mut Installed| installed.enabled = enabled;
         call.told(self.inner.catalog.change(actor, action, &connector_key(name)?, change).await)
@@ -141,20 +141,20 @@ impl Host {
     /// Puts it under "Get started", or takes it away.
     pub async fn feature_connector(&self, actor: &Actor, name: &str, featured: bool) -> Result<ConnectorView, Error> {
         let action = if featured { AuditAction::ConnectorFeature } else { AuditAction::ConnectorUnfeature };
-        let call = self.call(actor, action, name);
+        let call = self.call(actor, action, name)?;
         call.need(Permission::ManageConnectors)?;
         let change = move |installed: &mut Installed| installed.featured = featured;
         call.told(self.inner.catalog.change(actor, action, &connector_key(name)?, change).await)
     }
     /// Moves connections to another version.
     pub async fn upgrade_connector(&self, actor: &Actor, name: &str, upgrade: Upgrade) -> Result<UpgradeReport, Error> {
-        let call = self.call(actor, AuditAction::ConnectorUpgrade, name);
+        let call = self.call(actor, AuditAction::ConnectorUpgrade, name)?;
         call.need(Permission::ManageConnectors)?;
         call.told(self.inner.connections.upgrade(actor, &connector_key(name)?, upgrade).await)
     }
     /// Removes it, or one version; refused while connections use it.
     pub async fn remove_connector(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let call = self.call(actor, AuditAction::ConnectorRemove, name);
+        let call = self.call(actor, AuditAction::ConnectorRemove, name)?;
         call.need(Permission::ManageConnectors)?;
         call.told(self.inner.catalog.remove(actor, &connector_key(name)?).await)
     }
@@ -166,25 +166,25 @@ impl Host {
     pub async fn create_connection(&self, actor: &Actor, new: NewConnection) -> Result<ConnectionView, Error> {
         let name = new.name.clone();
         let id = self
-            .call(actor, AuditAction::ConnectionCreate, &name)
+            .call(actor, AuditAction::ConnectionCreate, &name)?
             .told(self.inner.connections.create(actor, new).await)?;
         self.find(actor, &id.to_string())
     }
     /// A page of connections, by name.
     pub fn connections(&self, actor: &Actor, filter: &ConnectionFilter) -> Result<Page<ConnectionView>, Error> {
-        let call = self.call(actor, AuditAction::ConnectionView, "");
+        let call = self.call(actor, AuditAction::ConnectionView, "")?;
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.connections.list(actor, filter))
     }
     /// One connection.
     pub fn connection(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
-        self.call(actor, AuditAction::ConnectionView, key).need(Permission::ViewConnections)?;
+        self.call(actor, AuditAction::ConnectionView, key)?.need(Permission::ViewConnections)?;
         self.find(actor, key)
     }
     /// Tests it; the verdict stands in the answer.
     pub async fn test_connection(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
         let tested =
-            self.call(actor, AuditAction::ConnectionTest, key).told(self.inner.connections.test(actor, key).await)?;
+            self.call(actor, AuditAction::ConnectionTest, key)?.told(self.inner.connections.test(actor, key).await)?;
         self.read(tested)
     }
     /// Saves a change and tests it.
@@ -195,30 +195,30 @@ impl Host {
         edit: EditConnection,
     ) -> Result<ConnectionView, Error> {
         let id = self
-            .call(actor, AuditAction::ConnectionEdit, key)
+            .call(actor, AuditAction::ConnectionEdit, key)?
             .told(self.inner.connections.edit(actor, key, edit).await)?;
         self.find(actor, &id.to_string())
     }
     /// Tries a new credential; only one that passes replaces the old one.
     pub async fn reconnect_connection(&self, actor: &Actor, key: &str, new: Reconnect) -> Result<Reconnected, Error> {
         let (id, replaced, verdict) = self
-            .call(actor, AuditAction::ConnectionReconnect, key)
+            .call(actor, AuditAction::ConnectionReconnect, key)?
             .told(self.inner.connections.reconnect(actor, key, new).await)?;
         Ok(Reconnected { replaced, verdict, connection: self.find(actor, &id.to_string())? })
     }
     /// Switches it on or off.
     pub async fn enable_connection(&self, actor: &Actor, key: &str, enabled: bool) -> Result<ConnectionView, Error> {
         let action = if enabled { AuditAction::ConnectionEnable } else { AuditAction::ConnectionDisable };
-        let id = self.call(actor, action, key).told(self.inner.connections.enable(actor, key, enabled).await)?;
+        let id = self.call(actor, action, key)?.told(self.inner.connections.enable(actor, key, enabled).await)?;
         self.find(actor, &id.to_string())
     }
     /// Deletes it; refused while a flow uses it.
     pub async fn delete_connection(&self, actor: &Actor, key: &str) -> Result<(), Error> {
-        self.call(actor, AuditAction::ConnectionDelete, key).told(self.inner.connections.delete(actor, key).await)
+        self.call(actor, AuditAction::ConnectionDelete, key)?.told(self.inner.connections.delete(actor, key).await)
     }
     /// The rows of "Flows using connection".
     pub fn connection_flows(&self, actor: &Actor, key: &str) -> Result<Vec<FlowRow>, Error> {
-        let call = self.call(actor, AuditAction::ConnectionView, key);
+        let call = self.call(actor, AuditAction::ConnectionView, key)?;
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.connections.flows(&self.inner.connections.find(actor, key)?))
     }
@@ -230,7 +230,7 @@ impl Host {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Page<Change>, Error> {
-        self.call(actor, AuditAction::ConnectionView, key).need(Permission::ViewConnections)?;
+        self.call(actor, AuditAction::ConnectionView, key)?.need(Permission::ViewConnections)?;
         let connection = self.inner.connections.find(actor, key)?;
         self.inner.connections.history(&connection, cursor, limit)
     }
@@ -241,7 +241,7 @@ impl Host {
         key: &str,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
-        self.call(actor, AuditAction::ConnectionSend, key).told(self.inner.connections.send(actor, key, request).await)
+        self.call(actor, AuditAction::ConnectionSend, key)?.told(self.inner.connections.send(actor, key, request).await)
     }
 }
 
@@ -255,7 +255,7 @@ impl Host {
         base: &Url,
         authorize: Authorize,
     ) -> Result<Authorization, Error> {
-        self.call(actor, AuditAction::ConnectionAuthorize, key)
+        self.call(actor, AuditAction::ConnectionAuthorize, key)?
             .told(self.inner.connections.authorize(actor, key, base, authorize).await)
     }
     /// A browser came back to `/oauth/callback/{provider}`; `cookie` is what it holds by the name that
@@ -277,8 +277,7 @@ impl Host {
     }
     /// Finishes a sign-in with the receipt that its browser brought.
     pub async fn complete_authorization(&self, actor: &Actor, receipt: &str) -> Result<Reconnected, Error> {
-        let call = self.call(actor, AuditAction::ConnectionSignIn, "");
-        call.open()?;
+        let call = self.call(actor, AuditAction::ConnectionSignIn, "")?;
         let Signed { connection, replaced, verdict } =
             call.told(self.inner.connections.complete(actor, receipt).await)?;
         Ok(Reconnected { replaced, verdict, connection: self.find(actor, &connection.to_string())? })
@@ -290,25 +289,25 @@ impl Host {
         name: &str,
         put: PutIdentityProvider,
     ) -> Result<IdentityProviderView, Error> {
-        let call = self.call(actor, AuditAction::IdentityProviderPut, name);
+        let call = self.call(actor, AuditAction::IdentityProviderPut, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.credentials.put_provider(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn identity_providers(&self, actor: &Actor) -> Result<Vec<IdentityProviderView>, Error> {
-        let call = self.call(actor, AuditAction::IdentityProviderView, "");
+        let call = self.call(actor, AuditAction::IdentityProviderView, "")?;
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.credentials.providers())
     }
     /// One of them.
     pub fn identity_provider(&self, actor: &Actor, name: &str) -> Result<IdentityProviderView, Error> {
-        let call = self.call(actor, AuditAction::IdentityProviderView, name);
+        let call = self.call(actor, AuditAction::IdentityProviderView, name)?;
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.credentials.provider(name))
     }
     /// Removes one that no connection uses.
     pub async fn remove_identity_provider(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let call = self.call(actor, AuditAction::IdentityProviderRemove, name);
+        let call = self.call(actor, AuditAction::IdentityProviderRemove, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.credentials.remove_provider(actor, name).await)
     }
@@ -318,23 +317,23 @@ impl Host {
 impl Host {
     /// Registers a flow, or what changed of it.
     pub async fn put_flow(&self, actor: &Actor, id: &str, flow: PutFlow) -> Result<Flow, Error> {
-        self.call(actor, AuditAction::FlowPut, id).told(self.inner.flows.put(actor, id, flow).await)
+        self.call(actor, AuditAction::FlowPut, id)?.told(self.inner.flows.put(actor, id, flow).await)
     }
     /// A page of flows, by id.
     pub fn flows(&self, actor: &Actor, cursor: Option<&str>, limit: Option<usize>) -> Result<Page<Flow>, Error> {
-        self.call(actor, AuditAction::FlowView, "").told(self.inner.flows.list(actor, cursor, limit))
+        self.call(actor, AuditAction::FlowView, "")?.told(self.inner.flows.list(actor, cursor, limit))
     }
     /// One flow.
     pub fn flow(&self, actor: &Actor, id: &str) -> Result<Flow, Error> {
-        self.call(actor, AuditAction::FlowView, id).told(self.inner.flows.get(actor, id))
+        self.call(actor, AuditAction::FlowView, id)?.told(self.inner.flows.get(actor, id))
     }
     /// A person opened it: all its connections are tested.
     pub async fn open_flow(&self, actor: &Actor, id: &str) -> Result<FlowReport, Error> {
-        self.call(actor, AuditAction::FlowOpen, id).told(self.inner.flows.open(actor, id).await)
+        self.call(actor, AuditAction::FlowOpen, id)?.told(self.inner.flows.open(actor, id).await)
     }
     /// A person selected a connection in it: the use is added and tested.
     pub async fn select_connection(&self, actor: &Actor, id: &str, new: PutUse) -> Result<FlowReport, Error> {
-        self.call(actor, AuditAction::FlowSelect, id).told(self.inner.flows.select(actor, id, new).await)
+        self.call(actor, AuditAction::FlowSelect, id)?.told(self.inner.flows.select(actor, id, new).await)
     }
     /// Takes a use away; all uses of that connection where no step is given.
     pub async fn deselect_connection(
@@ -344,12 +343,12 @@ impl Host {
         connection: &str,
         step: Option<&str>,
     ) -> Result<Flow, Error> {
-        self.call(actor, AuditAction::FlowDeselect, id)
+        self.call(actor, AuditAction::FlowDeselect, id)?
             .told(self.inner.flows.deselect(actor, id, connection, step).await)
     }
     /// Forgets it.
     pub async fn remove_flow(&self, actor: &Actor, id: &str) -> Result<(), Error> {
-        self.call(actor, AuditAction::FlowRemove, id).told(self.inner.flows.remove(actor, id).await)
+        self.call(actor, AuditAction::FlowRemove, id)?.told(self.inner.flows.remove(actor, id).await)
     }
 }
 
@@ -357,7 +356,7 @@ impl Host {
 impl Host {
     /// How it stands.
     pub fn report(&self, actor: &Actor) -> Result<HostReport, Error> {
-        self.call(actor, AuditAction::HostView, "").need(Permission::ViewConnections)?;
+        self.call(actor, AuditAction::HostView, "")?.need(Permission::ViewConnections)?;
         let inner = &self.inner;
         let (connectors, connections) =
             inner.store.read(|reader| Ok((reader.connectors()?.len() as u64, reader.count_connections()?)))?;
@@ -374,7 +373,7 @@ impl Host {
     }
     /// Copies the store while it runs, and the components of the connectors with it. The master key is not in the copy.
     pub async fn backup(&self, actor: &Actor, to: PathBuf) -> Result<(), Error> {
-        self.call(actor, AuditAction::HostBackup, "").need(Permission::ManageSetup)?;
+        self.call(actor, AuditAction::HostBackup, "")?.need(Permission::ManageSetup)?;
         let event =
             AuditEvent::new(self.inner.outside.now(), actor.name(), AuditAction::HostBackup, AuditObject::host());
         // Before the copy is made: it holds the record of itself.
@@ -387,7 +386,7 @@ impl Host {
     }
     /// Makes a new master key and seals every secret anew.
     pub async fn rotate_key(&self, actor: &Actor) -> Result<Rotation, Error> {
-        let call = self.call(actor, AuditAction::HostRotateKey, "");
+        let call = self.call(actor, AuditAction::HostRotateKey, "")?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.credentials.rotate(actor, &self.inner.store).await)
     }

@@ -49,29 +49,26 @@ pub(super) struct Call<'a> {
 }
 
 impl Host {
-    /// A call that does this to the thing of this name or id.
-    pub(super) fn call<'a>(&'a self, actor: &'a Actor, action: AuditAction, key: &'a str) -> Call<'a> {
-        Call { host: self, actor, action, key }
+    /// A call that does this to the thing of this name or id. Where integrations are switched off, nothing is done with what
+    /// they are made of.
+    pub(super) fn call<'a>(&'a self, actor: &'a Actor, action: AuditAction, key: &'a str) -> Result<Call<'a>, Error> {
+        let call = Call { host: self, actor, action, key };
+        call.told(match action.kind() {
+            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.integrations(),
+            AuditKind::IdentityProvider
+            | AuditKind::User
+            | AuditKind::PermissionSet
+            | AuditKind::Token
+            | AuditKind::Host => Ok(()),
+        })?;
+        Ok(call)
     }
 }
 
 impl Call<'_> {
     /// Goes on only for whom this permission is held by.
     pub(super) fn need(&self, permission: Permission) -> Result<(), Error> {
-        self.open()?;
         self.told(need(self.actor, permission))
-    }
-
-    /// Where integrations are switched off, nothing is done with what they are made of.
-    pub(super) fn open(&self) -> Result<(), Error> {
-        self.told(match self.action.kind() {
-            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.host.integrations(),
-            AuditKind::IdentityProvider
-            | AuditKind::User
-            | AuditKind::PermissionSet
-            | AuditKind::Token
-            | AuditKind::Host => Ok(()),
-        })
     }
 
     /// How it ended. A refusal is put down here and nowhere else; what was done is recorded where it is done. Requests are
@@ -113,7 +110,7 @@ impl Host {
     /// A page of the audit, newest first. Where few records are wanted among many, a page may end early; `next` says where to
     /// go on.
     pub async fn audit(&self, actor: &Actor, filter: &AuditFilter) -> Result<Page<AuditRecord>, Error> {
-        self.call(actor, AuditAction::AuditView, "").need(Permission::ViewAudit)?;
+        self.call(actor, AuditAction::AuditView, "")?.need(Permission::ViewAudit)?;
         let limit = filter.limit.unwrap_or(PAGE);
         if !(1..=LONGEST_PAGE).contains(&limit) {
             return Err(Error::field("limit", format!("must be 1 to {LONGEST_PAGE}")));
@@ -133,7 +130,7 @@ impl Host {
     /// Checks every record that is kept. Where a link is known from elsewhere, the chain must hold it: a chain that was made
     /// anew as a whole is found by that alone.
     pub async fn verify_audit(&self, actor: &Actor, known: Option<AuditLink>) -> Result<AuditReport, Error> {
-        self.call(actor, AuditAction::AuditView, "").need(Permission::ViewAudit)?;
+        self.call(actor, AuditAction::AuditView, "")?.need(Permission::ViewAudit)?;
         let asked = known.clone();
         let report = self.read_audit(move |reader| reader.verify_audit(known)).await?;
         reaches(&report, asked.as_ref())?;
@@ -142,7 +139,7 @@ impl Host {
 
     /// The whole chain, as JSON lines that another program can check: see [`verify_audit_export`].
     pub async fn export_audit(&self, actor: &Actor) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-        self.call(actor, AuditAction::AuditView, "").need(Permission::ViewAudit)?;
+        self.call(actor, AuditAction::AuditView, "")?.need(Permission::ViewAudit)?;
         let (after, head) = self.read_audit(|reader| Ok((reader.audit_anchor()?, reader.audit_head()?))).await?;
         let records = head.seq - after.seq.min(head.seq);
         let first = line(&Beginning { format: FORMAT.to_owned(), after: after.clone() });

@@ -55,25 +55,25 @@ impl Host {
         name: &str,
         put: PutPermissionSet,
     ) -> Result<PermissionSet, Error> {
-        let call = self.call(actor, AuditAction::PermissionSetPut, name);
+        let call = self.call(actor, AuditAction::PermissionSetPut, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.put_set(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn permission_sets(&self, actor: &Actor) -> Result<Vec<PermissionSet>, Error> {
-        let call = self.call(actor, AuditAction::PermissionSetView, "");
+        let call = self.call(actor, AuditAction::PermissionSetView, "")?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.sets())
     }
     /// One of them.
     pub fn permission_set(&self, actor: &Actor, name: &str) -> Result<PermissionSet, Error> {
-        let call = self.call(actor, AuditAction::PermissionSetView, name);
+        let call = self.call(actor, AuditAction::PermissionSetView, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.set(name))
     }
     /// Removes one that no user holds.
     pub async fn remove_permission_set(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let call = self.call(actor, AuditAction::PermissionSetRemove, name);
+        let call = self.call(actor, AuditAction::PermissionSetRemove, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.remove_set(actor, name).await)
     }
@@ -83,33 +83,32 @@ impl Host {
 impl Host {
     /// Adds a user, or changes one. The last one that holds `manage-setup` keeps it.
     pub async fn put_user(&self, actor: &Actor, name: &str, put: PutUser) -> Result<UserView, Error> {
-        let call = self.call(actor, AuditAction::UserPut, name);
+        let call = self.call(actor, AuditAction::UserPut, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.put(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
-        let call = self.call(actor, AuditAction::UserView, "");
+        let call = self.call(actor, AuditAction::UserView, "")?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.list())
     }
     /// One of them.
     pub fn user(&self, actor: &Actor, name: &str) -> Result<UserView, Error> {
-        let call = self.call(actor, AuditAction::UserView, name);
+        let call = self.call(actor, AuditAction::UserView, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.get(name))
     }
     /// Removes a user and its tokens; refused while it owns private connections.
     pub async fn remove_user(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let call = self.call(actor, AuditAction::UserRemove, name);
+        let call = self.call(actor, AuditAction::UserRemove, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.remove(actor, name).await)
     }
     /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
     /// ones too.
     pub async fn transfer_connection(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
-        let call = self.call(actor, AuditAction::ConnectionTransfer, key);
-        call.open()?;
+        let call = self.call(actor, AuditAction::ConnectionTransfer, key)?;
         call.told(self.inner.connections.transfer(actor, key, to).await)
     }
 }
@@ -119,25 +118,25 @@ impl Host {
     /// Makes a token. Its text is in the answer and nowhere else.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<CreatedToken, Error> {
         let name = new.name.clone();
-        let call = self.call(actor, AuditAction::TokenCreate, &name);
+        let call = self.call(actor, AuditAction::TokenCreate, &name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.create_token(actor, new).await)
     }
     /// All of them, by name.
     pub fn tokens(&self, actor: &Actor) -> Result<Vec<TokenView>, Error> {
-        let call = self.call(actor, AuditAction::TokenView, "");
+        let call = self.call(actor, AuditAction::TokenView, "")?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.tokens())
     }
     /// One of them.
     pub fn token(&self, actor: &Actor, name: &str) -> Result<TokenView, Error> {
-        let call = self.call(actor, AuditAction::TokenView, name);
+        let call = self.call(actor, AuditAction::TokenView, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.token(name))
     }
     /// Takes a token back: it opens nothing from the next request on. An answer that is under way goes on to its end.
     pub async fn revoke_token(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let call = self.call(actor, AuditAction::TokenRevoke, name);
+        let call = self.call(actor, AuditAction::TokenRevoke, name)?;
         call.need(Permission::ManageSetup)?;
         call.told(self.inner.users.revoke_token(actor, name).await)
     }
