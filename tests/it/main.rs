@@ -21,6 +21,7 @@ mod oauth;
 mod oauth_answers;
 mod oauth_attacks;
 mod oauth_bindings;
+mod oauth_callbacks;
 mod oauth_kills;
 mod oauth_renewal;
 mod offers;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::oauth::Stage;
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 200;
 const CONNECTIONS: u64 = 6;
 /// What a failure repeats.
 const SEED: u64 = 0x7475_726e;

@@ -122,8 +122,8 @@ impl Connections {
         };
         Ok(self.store.read(|reader| {
             let page = reader.connections(&query)?;
-            let items = page.items.into_iter();
-            let items = items.map(|connection| viewed(reader, connection)).collect::<Result<_, _>>()?;
+            let views = page.items.into_iter().map(|connection| viewed(reader, connection));
+            let items = views.collect::<Result<_, _>>()?;
             Ok(Page { items, next: page.next })
         })?)
     }

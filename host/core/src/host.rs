@@ -364,7 +364,7 @@ impl Host {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data: inner.data.display().to_string(),
             connectors,
-            connections: connections - self.hidden(actor, None)?.min(connections),
+            connections: connections.saturating_sub(self.hidden(actor, None)?),
             pooling: inner.runtime.pooling(),
             master_key: inner.credentials.vault().current(),
             master_key_source: inner.credentials.vault().from(),

@@ -91,22 +91,6 @@ impl Access {
     }
 }
 
-/// What is answered also where the operator switched integrations off: who asks, setup, the audit, and the host's own upkeep.
-const ALWAYS: [&str; 4] = ["/api/v1/whoami", "/api/v1/setup", "/api/v1/audit", "/api/v1/host"];
-
-/// Refuses everything else there.
-pub(crate) async fn switched_on(State(host): State<Host>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let below = |part: &str| path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if ALWAYS.into_iter().any(below) {
-        return next.run(request).await;
-    }
-    match host.integrations() {
-        Ok(()) => next.run(request).await,
-        Err(error) => Problem::from(error).into_response(),
-    }
-}
-
 /// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
 /// the host's, which says at each request whom it stands for.
 pub(crate) async fn authenticate(

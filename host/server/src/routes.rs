@@ -53,7 +53,6 @@ pub fn router(host: Host, access: Access) -> Router {
     let api = routes
         .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(middleware::from_fn_with_state(host.clone(), access::switched_on))
         .layer(middleware::from_fn_with_state((access.clone(), host.clone()), access::authenticate))
         .layer(Extension(authorize::Public(access.reached_at().cloned())))
         .with_state(host.clone());

@@ -3,9 +3,9 @@
 //! A `state` and a code verifier stop a stranger who throws a code at the callback. They do not stop one who lets a victim
 //! finish what he began himself, nor a service that passes another service's code on. So four things more are checked, each
 //! before a token request could leave: the redirect URI belongs to one client of one connector at one service (RFC 9700 section
-//! 4.4.2.2), and the sign-in must have been begun for it; what the service says of itself (`iss`, RFC 9207) must agree with where the person was sent; the browser that
-//! comes back must be the one that began, known by a cookie or by being on the machine of the command that began; and who
-//! finishes must be who began. A state serves once, whatever comes of it.
+//! 4.4.2.2), and the sign-in must have been begun for it; what the service says of itself (`iss`, RFC 9207) must agree with
+//! where the person was sent; the browser that comes back must be the one that began, known by a cookie or by being on the
+//! machine of the command that began; and who finishes must be who began. A state serves once, whatever comes of it.
 
 use std::collections::BTreeMap;
 

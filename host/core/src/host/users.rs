@@ -12,9 +12,9 @@ use crate::model::view::{
 
 /// The switch of the whole.
 impl Host {
-    /// Refuses where the operator switched integrations off, as every call to do with connectors, connections and flows does.
-    /// A server asks before it reads what such a call brings.
-    pub fn integrations(&self) -> Result<(), Error> {
+    /// Refuses where the operator switched integrations off: what every call to do with connectors, connections and flows asks
+    /// first.
+    pub(super) fn integrations(&self) -> Result<(), Error> {
         if self.inner.integrations {
             return Ok(());
         }

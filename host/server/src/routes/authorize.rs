@@ -85,11 +85,7 @@ pub(super) async fn callback(
     let state = parameters.iter().find(|(name, _)| name == "state").map(|(_, state)| state.as_str());
     let name = sign_in_cookie(state.unwrap_or_default());
     let cookie = cookie(&headers, &name);
-    let answer = match host.integrations() {
-        Ok(()) => host.authorization_callback(&provider, &parameters, cookie).await,
-        Err(off) => Err(off),
-    };
-    let mut response = match answer {
+    let mut response = match host.authorization_callback(&provider, &parameters, cookie).await {
         Ok(CallbackAnswer::GoOn(url)) => match HeaderValue::try_from(url.as_str()) {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
             Err(_unprintable) => {
