@@ -16,6 +16,7 @@ mod embedded;
 mod flows;
 mod guests;
 mod input;
+mod named;
 mod netns;
 mod oauth;
 mod oauth_answers;

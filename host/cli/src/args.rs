@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod flow;
+pub(crate) mod named;
 pub(crate) mod setup;
 pub(crate) mod users;
 
@@ -94,7 +95,7 @@ pub(crate) enum Command {
     /// Flows: what leans on which connection
     #[command(subcommand)]
     Flow(flow::Verb),
-    /// What operators set up for everyone: OAuth clients, users, tokens
+    /// What operators set up for everyone: credentials, OAuth clients, users
     #[command(subcommand)]
     Setup(setup::Verb),
     /// Whom the token stands for, and what it opens
@@ -162,7 +163,7 @@ mod tests {
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection
-          setup       What operators set up for everyone: OAuth clients, users, tokens
+          setup       What operators set up for everyone: credentials, OAuth clients, users
           whoami      Whom the token stands for, and what it opens
           audit       Who did what: list it, prove that it is whole, export it
           help        Print this message or the help of the given subcommand(s)

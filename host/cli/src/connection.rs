@@ -1,6 +1,6 @@
 //! `turnbuckle connection …`
 
-mod authorize;
+pub(crate) mod authorize;
 mod send;
 
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ async fn create(create: Create, session: &Session) -> Result<(), Error> {
         Some((name, version)) => (name, Some(version)),
         None => (create.connector.as_str(), None),
     };
-    if can_ask() && takes_no_input(&create.fields) {
+    if create.named_credential.is_none() && can_ask() && takes_no_input(&create.fields) {
         let connector: Document<ConnectorView> = client.get(&["connectors", &create.connector]).answer().await?;
         ask(&connector.view.installed.descriptor, create.protocol.as_deref(), &mut secrets)?;
     }
@@ -116,6 +116,7 @@ async fn create(create: Create, session: &Session) -> Result<(), Error> {
     put(&mut body, "connector-version", version);
     put(&mut body, "protocol", create.protocol);
     put(&mut body, "identity-provider", create.identity_provider);
+    put(&mut body, "named-credential", create.named_credential);
     put(&mut body, "tokens", tokens);
     let made: Document<ConnectionView> = match client.post(&["connections"]).json(&body).answer().await {
         Ok(document) => document,
@@ -255,7 +256,7 @@ pub(crate) fn settings(pairs: &[(String, String)]) -> Result<Value, Error> {
     Ok(Value::Object(settings))
 }
 
-fn read_secrets(arguments: &[SecretArgument]) -> Result<BTreeMap<String, Secret>, Error> {
+pub(crate) fn read_secrets(arguments: &[SecretArgument]) -> Result<BTreeMap<String, Secret>, Error> {
     secret::read(arguments, crate::variable, std::io::stdin())
 }
 

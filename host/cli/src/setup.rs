@@ -1,5 +1,6 @@
 //! `turnbuckle setup …`
 
+mod named;
 mod users;
 
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ pub(crate) use users::whoami;
 pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
     match verb {
         Verb::IdentityProvider(verb) => identity_provider(verb, session).await,
+        Verb::NamedCredential(verb) => named::named_credential(verb, session).await,
+        Verb::ExternalCredential(verb) => named::external_credential(verb, session).await,
+        Verb::Principal(verb) => named::principal(verb, session).await,
         Verb::PermissionSet(verb) => users::permission_set(verb, session).await,
         Verb::User(verb) => users::user(verb, session).await,
         Verb::Token(verb) => users::token(verb, session).await,

@@ -3,12 +3,13 @@
 mod authorize;
 mod change;
 mod form;
+mod named;
 mod probe;
 mod send;
 mod transfer;
 mod upgrade;
 
-pub(crate) use authorize::{Returned, Signed};
+pub(crate) use authorize::{Returned, Signed, SignedIn, upstream};
 pub(crate) use change::find_visible;
 pub use send::Body;
 
@@ -92,8 +93,8 @@ impl Connections {
         found.filter(|connection| visible(actor, connection)).ok_or_else(|| Error::not_found("connection", key))
     }
 
-    pub(crate) fn view(&self, connection: Connection) -> Result<ConnectionView, Error> {
-        Ok(self.store.read(|reader| viewed(reader, connection))?)
+    pub(crate) fn view(&self, actor: &Actor, connection: Connection) -> Result<ConnectionView, Error> {
+        Ok(self.store.read(|reader| viewed(reader, actor, connection))?)
     }
 
     pub(crate) fn installed(&self, connection: &Connection) -> Result<Arc<Installed>, Error> {
@@ -122,7 +123,7 @@ impl Connections {
         };
         Ok(self.store.read(|reader| {
             let page = reader.connections(&query)?;
-            let views = page.items.into_iter().map(|connection| viewed(reader, connection));
+            let views = page.items.into_iter().map(|connection| viewed(reader, actor, connection));
             let items = views.collect::<Result<_, _>>()?;
             Ok(Page { items, next: page.next })
         })?)
@@ -210,7 +211,13 @@ impl Connections {
         let task = tokio::spawn(async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
-            let probed = connections.probe(&actor, &connection).await?;
+            let mut probed = connections.probe(&actor, &connection).await?;
+            if let (Some(named), Outcome::Failed(kind)) = (&connection.named_credential, &probed.verdict.outcome) {
+                // What failed before any request is the host's own word.
+                let own = probed.verdict.exchanges.is_empty() && *kind == FailureKind::Forbidden;
+                let hint = if own { named::no_right() } else { named::hint(named, kind) };
+                probed.verdict.hint = hint.or(probed.verdict.hint);
+            }
             let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
             let event = event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome);
             connections.record(key, probed, Some(event)).await
@@ -237,7 +244,7 @@ impl Connections {
             &probed.verdict.outcome,
             Outcome::Failed(FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
         );
-        if !rejected || !self.credentials.renewable(connection) {
+        if !rejected || !usable.renewable {
             return Ok(probed);
         }
         self.credentials.forget(connection.id);
@@ -323,14 +330,22 @@ fn tell_flows(writer: &mut Writer<'_>, id: ConnectionId, verdict: &Verdict) -> R
 }
 
 /// A connection as people see it.
-fn viewed(reader: &Reader<'_>, connection: Connection) -> Result<ConnectionView, StoreError> {
+fn viewed(reader: &Reader<'_>, actor: &Actor, connection: Connection) -> Result<ConnectionView, StoreError> {
     let flows = reader.count_flows_using(connection.id)?;
     let credential = reader.credential(connection.id)?;
     let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
     let nothing = BTreeMap::new();
     let visible = credential.as_ref().map_or(&nothing, |credential| &credential.visible);
-    let origins = installed.map(|installed| origins(&installed, &connection, visible)).unwrap_or_default();
-    Ok(ConnectionView::of(connection, credential, origins, flows))
+    let origins = match &connection.named_credential {
+        Some(named) => Credentials::url_of(reader, named)?.into_iter().collect(),
+        None => installed.map(|installed| origins(&installed, &connection, visible)).unwrap_or_default(),
+    };
+    // Who may give a right is told which one is missing.
+    let missing_permission = match actor.may(Permission::ManageSetup) {
+        true => Credentials::missing(reader, &connection)?,
+        false => None,
+    };
+    Ok(ConnectionView { missing_permission, ..ConnectionView::of(connection, credential, origins, flows) })
 }
 
 /// Where its requests may go, for people; empty where its settings do not resolve.

@@ -2,6 +2,8 @@
 
 mod answer;
 mod grant;
+mod named;
+mod native;
 mod plan;
 mod provider;
 mod renew;
@@ -13,6 +15,7 @@ pub(crate) mod vault;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
@@ -32,6 +35,8 @@ use crate::store::Store;
 use vault::{Vault, VaultError};
 
 pub(crate) use grant::{Obtained, Opened};
+pub(crate) use named::Endpoint;
+pub(crate) use native::protocols;
 pub use sign_in::sign_in_cookie;
 pub(crate) use sign_in::{Begin, Callback, Finish, Return};
 pub(crate) use usable::{Staged, Usable};
@@ -62,6 +67,8 @@ pub(crate) struct Credentials {
     kept: Arc<Mutex<LruCache<ConnectionId, Arc<Usable>>>>,
     /// Renewals under way: whoever needs the same one waits for it.
     renewing: Arc<Mutex<HashMap<ConnectionId, renew::Running>>>,
+    /// Grows with each change of what named credentials stand on, rights included: permits of an earlier one are void.
+    setup: Arc<AtomicU64>,
 }
 
 impl std::ops::Deref for Credentials {
@@ -95,7 +102,7 @@ impl<E: Into<Error>> From<E> for Unusable {
 impl Credentials {
     pub(crate) fn new(parts: Parts) -> Self {
         let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
-        Self { parts, kept, renewing: Arc::default() }
+        Self { parts, kept, renewing: Arc::default(), setup: Arc::default() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -106,7 +113,8 @@ impl Credentials {
     pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Usable>> {
         let mut kept = self.kept.lock().expect("no holder of this lock panics");
         let now = self.outside.now();
-        kept.get(&connection.id).filter(|usable| usable.is_for(connection.version, now)).cloned()
+        let setup = self.setup.load(Ordering::Acquire);
+        kept.get(&connection.id).filter(|usable| usable.is_for(connection.version, setup, now)).cloned()
     }
 
     fn keep(&self, id: ConnectionId, usable: &Arc<Usable>) {
@@ -118,9 +126,15 @@ impl Credentials {
         }
     }
 
+    /// What named credentials stand on, or who may use them, is another one now.
+    pub(crate) fn setup_changed(&self) {
+        self.setup.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Forgets what was opened for a connection that is gone, or whose credential is another one now.
     pub(crate) fn forget(&self, connection: ConnectionId) {
         self.kept.lock().expect("no holder of this lock panics").pop(&connection);
+        self.forget_by(connection);
     }
 }
 

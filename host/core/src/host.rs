@@ -1,6 +1,7 @@
 //! The host: a cheap handle that everything else is called on.
 
 mod audit;
+mod named;
 mod open;
 mod users;
 
@@ -12,7 +13,7 @@ use semver::Version;
 use url::Url;
 
 use crate::catalog::Catalog;
-use crate::connections::{Body, Connections, Returned, Signed};
+use crate::connections::{Body, Connections, Returned, Signed, SignedIn as Who};
 use crate::credentials::Credentials;
 use crate::flows::Flows;
 use crate::model::actor::{Actor, Permission};
@@ -26,7 +27,7 @@ use crate::model::verdict::Verdict;
 use crate::model::view::{
     Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorKey,
     ConnectorView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport, NewConnection,
-    Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, Upgrade, UpgradeReport,
+    Page, PutFlow, PutIdentityProvider, PutUse, Reconnect, Reconnected, Rotation, SignedIn, Upgrade, UpgradeReport,
 };
 use crate::runtime::Runtime;
 use crate::store::Store;
@@ -72,12 +73,12 @@ struct Inner {
 }
 
 impl Host {
-    fn read(&self, connection: Connection) -> Result<ConnectionView, Error> {
-        self.inner.connections.view(connection)
+    fn read(&self, actor: &Actor, connection: Connection) -> Result<ConnectionView, Error> {
+        self.inner.connections.view(actor, connection)
     }
 
     fn find(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
-        self.read(self.inner.connections.find(actor, key)?)
+        self.read(actor, self.inner.connections.find(actor, key)?)
     }
 }
 
@@ -185,7 +186,7 @@ impl Host {
     pub async fn test_connection(&self, actor: &Actor, key: &str) -> Result<ConnectionView, Error> {
         let tested =
             self.call(actor, AuditAction::ConnectionTest, key)?.told(self.inner.connections.test(actor, key).await)?;
-        self.read(tested)
+        self.read(actor, tested)
     }
     /// Saves a change and tests it.
     pub async fn edit_connection(
@@ -276,11 +277,14 @@ impl Host {
         }
     }
     /// Finishes a sign-in with the receipt that its browser brought.
-    pub async fn complete_authorization(&self, actor: &Actor, receipt: &str) -> Result<Reconnected, Error> {
+    pub async fn complete_authorization(&self, actor: &Actor, receipt: &str) -> Result<SignedIn, Error> {
         let call = self.call(actor, AuditAction::ConnectionSignIn, "")?;
-        let Signed { connection, replaced, verdict } =
-            call.told(self.inner.connections.complete(actor, receipt).await)?;
-        Ok(Reconnected { replaced, verdict, connection: self.find(actor, &connection.to_string())? })
+        let Signed { who, replaced, verdict } = call.told(self.inner.connections.complete(actor, receipt).await)?;
+        let (connection, principal) = match who {
+            Who::Connection(id) => (Some(self.find(actor, &id.to_string())?), None),
+            Who::Principal(name) => (None, Some(self.inner.credentials.principal(actor, &name)?)),
+        };
+        Ok(SignedIn { replaced, verdict, connection, principal })
     }
     /// Registers an OAuth client for one protocol of one connector, or what changed of it.
     pub async fn put_identity_provider(

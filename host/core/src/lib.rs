@@ -40,12 +40,15 @@ pub use model::error::{Error, FieldProblem, User};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::origin::{Origin, OriginError};
+pub use model::named::{HeaderTemplate, PrincipalKind};
 pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
+    Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, CredentialProtocol,
+    ExternalCredentialView, MissingPermission, NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential,
+    PutNamedCredential, PutPrincipal, SignedIn, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
     Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView,
     InstallReport, NewConnection, NewToken, Page, PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser,
     Reconnect, Reconnected, Rotation, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView,

@@ -21,6 +21,7 @@ mod error;
 mod file;
 mod flows;
 mod known;
+mod named;
 mod notes;
 mod schema;
 mod tables;

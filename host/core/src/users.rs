@@ -56,11 +56,27 @@ impl Users {
         self.store
             .write(move |writer| {
                 let old = writer.permission_set(&name)?;
-                let (old_label, old_permissions) = old.map(|old| (old.label, old.permissions)).unzip();
-                let label = put.label.or(old_label).unwrap_or_else(|| name.clone());
+                let old_permissions = old.as_ref().map(|old| old.permissions.clone());
                 let permissions = put.permissions.or(old_permissions);
                 let permissions = permissions.ok_or_else(|| Error::field("permissions", "is required"))?;
-                let set = PermissionSet { name, label, permissions, updated_at: now, updated_by: who };
+                for principal in put.principals.iter().flatten() {
+                    if writer.principal(principal)?.is_none() {
+                        let words = format!("there is no principal `{principal}`");
+                        problems.push(FieldProblem::new("principals", words));
+                    }
+                }
+                if !problems.is_empty() {
+                    return Err(Error::Invalid { problems });
+                }
+                let (old_label, old_principals) = old.map(|old| (old.label, old.principals)).unzip();
+                let set = PermissionSet {
+                    label: put.label.or(old_label).unwrap_or_else(|| name.clone()),
+                    name,
+                    permissions,
+                    principals: put.principals.or(old_principals).unwrap_or_default(),
+                    updated_at: now,
+                    updated_by: who,
+                };
                 administered(writer, |writer| writer.put_permission_set(&set))?;
                 let event = done(now, &set.updated_by, AuditAction::PermissionSetPut, &set.name);
                 writer.audit(&event)?;
@@ -301,6 +317,7 @@ impl Users {
                     name: set.clone(),
                     label: "Administrators".into(),
                     permissions: Permission::ALL.into(),
+                    principals: BTreeSet::new(),
                     updated_at: now,
                     updated_by: name.clone(),
                 })?;

@@ -6,6 +6,7 @@ mod connections;
 mod connectors;
 mod flows;
 mod host;
+mod named;
 mod send;
 mod setup;
 mod users;
@@ -103,6 +104,14 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(flows::select, flows::deselect))
         .routes(routes!(setup::list))
         .routes(routes!(setup::show, setup::put, setup::remove))
+        .routes(routes!(named::protocols))
+        .routes(routes!(named::list_externals))
+        .routes(routes!(named::show_external, named::put_external, named::remove_external))
+        .routes(routes!(named::list_principals))
+        .routes(routes!(named::show_principal, named::put_principal, named::remove_principal))
+        .routes(routes!(named::authorize))
+        .routes(routes!(named::list))
+        .routes(routes!(named::show, named::put, named::remove))
         .routes(routes!(users::list_sets))
         .routes(routes!(users::show_set, users::put_set, users::remove_set))
         .routes(routes!(users::list))

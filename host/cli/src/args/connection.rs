@@ -64,6 +64,9 @@ pub(crate) struct Create {
     /// How to authenticate; may be left out where the connector offers one way only
     #[arg(long)]
     pub(crate) protocol: Option<String>,
+    /// Go by this named credential rather than by a protocol with fields
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["protocol", "identity_provider"])]
+    pub(crate) named_credential: Option<String>,
     /// Free text
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) description: String,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{pair, users};
+use super::{named, pair, users};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -10,6 +10,15 @@ pub(crate) enum Verb {
     /// OAuth clients of yours at services, each for one protocol of one connector
     #[command(subcommand)]
     IdentityProvider(IdentityProvider),
+    /// Where requests go and what they carry, for connections that others make
+    #[command(subcommand)]
+    NamedCredential(named::NamedCredential),
+    /// How a service is signed in to
+    #[command(subcommand)]
+    ExternalCredential(named::ExternalCredential),
+    /// Who signs in to it
+    #[command(subcommand)]
+    Principal(named::Principal),
     /// Permissions that are given together
     #[command(subcommand)]
     PermissionSet(users::PermissionSet),

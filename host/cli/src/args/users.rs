@@ -31,6 +31,12 @@ pub(crate) struct PutPermissionSet {
     /// several by commas
     #[arg(long, value_name = "PERMISSION", value_delimiter = ',')]
     pub(crate) permission: Vec<String>,
+    /// The principals that it opens, in place of those that it opened until now; repeat it, or separate several by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) principal: Vec<String>,
+    /// Opens no principal any more
+    #[arg(long, conflicts_with = "principal")]
+    pub(crate) no_principal: bool,
 }
 
 #[derive(Debug, Subcommand)]

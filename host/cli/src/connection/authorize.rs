@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use turnbuckle::{Authorization, ConnectionView, Reconnected, Secret};
+use turnbuckle::{Authorization, ConnectionView, Reconnected, Secret, SignedIn};
 use url::Url;
 
 use crate::Session;
@@ -32,9 +32,24 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
 <h1 style=\"font-size:1.5rem\">Back to the command</h1><p>It says how it went. You can close this window.</p>";
 
 /// A server that runs while a browser is away, where none ran before.
-struct Reachable {
+pub(crate) struct Reachable {
     client: Client,
     server: Option<(tokio::sync::oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Reachable {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Ends what was begun for this.
+    pub(crate) async fn end(self) {
+        if let Some((stop, task)) = self.server {
+            // Whoever listened is gone already.
+            stop.send(()).ok();
+            drop(task.await);
+        }
+    }
 }
 
 /// Authorizes a connection, and gives it as it is then.
@@ -47,16 +62,12 @@ pub(super) async fn run(
 ) -> Result<Document<Reconnected>, Error> {
     let reachable = reach(session).await?;
     let signed = sign_in(key, browser, reconnect, accept_account, &reachable.client, session.output).await;
-    if let Some((stop, task)) = reachable.server {
-        // Whoever listened is gone already.
-        stop.send(()).ok();
-        drop(task.await);
-    }
+    reachable.end().await;
     signed
 }
 
 /// The server that is meant; where none runs, one for as long as this takes.
-async fn reach(session: &Session) -> Result<Reachable, Error> {
+pub(crate) async fn reach(session: &Session) -> Result<Reachable, Error> {
     if session.global.server.is_some() {
         return Ok(Reachable { client: session.client().await?, server: None });
     }
@@ -84,47 +95,81 @@ async fn sign_in(
     client: &Client,
     output: Output,
 ) -> Result<Document<Reconnected>, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let port = listener.local_addr()?.port();
-    let body = json!({"loopback-port": port, "reconnect": reconnect, "accept-account": accept_account});
+    let listening = Listening::begin().await?;
+    let body =
+        json!({"loopback-port": listening.port(), "reconnect": reconnect, "accept-account": accept_account});
     let call = client.post(&["connections", key, "authorize"]).json(&body);
     let begun: Document<Authorization> = call.answer().await?;
-    let Authorization { url, redirect_uri, .. } = &begun.view;
-    output.note(&format!("Authorize it in a browser on this machine, within ten minutes:\n\n  {url}\n"));
-    output.hint(&format!("the service must know this redirect URI: {redirect_uri}"));
-    if browser.open && !open(url) {
-        output.warn("no browser could be opened; follow the link by hand");
+    let again = format!("turnbuckle connection authorize '{key}'");
+    let signed = listening.wait(&begun.view, browser, &again, client, output).await?;
+    let SignedIn { replaced, verdict, connection, .. } = signed.view;
+    let connection = connection.ok_or_else(|| Error::input("another sign-in came back than the one that began"))?;
+    Ok(Document { json: signed.json, view: Reconnected { replaced, verdict, connection } })
+}
+
+/// A port of this machine at which the browser ends up.
+pub(crate) struct Listening {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl Listening {
+    pub(crate) async fn begin() -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        Ok(Self { listener, port })
     }
-    let work = Work::begin(output, "waiting for the browser");
-    // Words of a refusal come with the state, which no page knows that only guessed the port.
-    let state = Url::parse(url).ok().and_then(|url| parameter(&url, "state"));
-    let mut knocks = Knocks::at(listener);
-    let heard = tokio::time::timeout(PATIENCE, async {
-        loop {
-            match knocks.next().await {
-                Knock::Receipt(receipt) => {
-                    let finish = client.post(&["authorizations"]).json(&json!({"receipt": receipt}));
-                    match finish.answer().await {
-                        // Guessed, by whatever page of the browser: the one that is meant may still come.
-                        Err(Error::Problem(problem)) if problem.code == "receipt" => {}
-                        answer => return answer,
-                    }
-                }
-                Knock::Refused { words, state: shown } if shown == state => {
-                    return Err(Error::NotPassed { message: words, hint: None });
-                }
-                Knock::Refused { .. } => {}
-            }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends a person to the browser, and waits for what comes of it. `again` is the command that begins anew.
+    pub(crate) async fn wait(
+        self,
+        begun: &Authorization,
+        browser: &Browser,
+        again: &str,
+        client: &Client,
+        output: Output,
+    ) -> Result<Document<SignedIn>, Error> {
+        let Authorization { url, redirect_uri, .. } = begun;
+        output.note(&format!("Authorize it in a browser on this machine, within ten minutes:\n\n  {url}\n"));
+        output.hint(&format!("the service must know this redirect URI: {redirect_uri}"));
+        if browser.open && !open(url) {
+            output.warn("no browser could be opened; follow the link by hand");
         }
-    })
-    .await;
-    work.gone();
-    heard.unwrap_or_else(|_elapsed| {
-        Err(Error::NotPassed {
-            message: "nobody came back from the browser in ten minutes".into(),
-            hint: Some(format!("begin again: turnbuckle connection authorize '{key}'")),
+        let work = Work::begin(output, "waiting for the browser");
+        // Words of a refusal come with the state, which no page knows that only guessed the port.
+        let state = Url::parse(url).ok().and_then(|url| parameter(&url, "state"));
+        let mut knocks = Knocks::at(self.listener);
+        let heard = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match knocks.next().await {
+                    Knock::Receipt(receipt) => {
+                        let finish = client.post(&["authorizations"]).json(&json!({"receipt": receipt}));
+                        match finish.answer().await {
+                            // Guessed, by whatever page of the browser: the one that is meant may still come.
+                            Err(Error::Problem(problem)) if problem.code == "receipt" => {}
+                            answer => return answer,
+                        }
+                    }
+                    Knock::Refused { words, state: shown } if shown == state => {
+                        return Err(Error::NotPassed { message: words, hint: None });
+                    }
+                    Knock::Refused { .. } => {}
+                }
+            }
         })
-    })
+        .await;
+        work.gone();
+        heard.unwrap_or_else(|_elapsed| {
+            Err(Error::NotPassed {
+                message: "nobody came back from the browser in ten minutes".into(),
+                hint: Some(format!("begin again: {again}")),
+            })
+        })
+    }
 }
 
 /// What a request at the command's port brings.

@@ -14,10 +14,11 @@ pub(crate) async fn permission_set(verb: args::PermissionSet, session: &Session)
     let (client, output) = (session.client().await?, session.output);
     let path = ["setup", "permission-sets"];
     match verb {
-        args::PermissionSet::Put(args::PutPermissionSet { name, label, permission }) => {
+        args::PermissionSet::Put(args::PutPermissionSet { name, label, permission, principal, no_principal }) => {
             let mut body = json!({});
             put(&mut body, "label", label);
             put(&mut body, "permissions", (!permission.is_empty()).then_some(permission));
+            put(&mut body, "principals", (no_principal || !principal.is_empty()).then_some(principal));
             let call = client.put(&[path[0], path[1], &name]).json(&body);
             let document: Document<PermissionSet> = call.answer().await?;
             output.document(&document, show::set)

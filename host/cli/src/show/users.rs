@@ -20,6 +20,7 @@ pub(crate) fn set(set: &PermissionSet) -> String {
     facts.text("Name", &set.name);
     facts.text("Label", &set.label);
     facts.list("Permissions", names(&set.permissions));
+    facts.list("Opens", &set.principals);
     facts.text("Changed", &format!("{} by {}", time(set.updated_at), set.updated_by));
     facts.into_text()
 }

@@ -10,6 +10,7 @@ use crate::model::descriptor::{Descriptor, Field, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
 use crate::model::id::kebab;
+use crate::model::named::{NATIVE, PROTOCOL};
 use crate::model::origin::Origin;
 use crate::model::template::Template;
 
@@ -51,6 +52,9 @@ impl Judge {
             return;
         }
         self.name("name", &descriptor.name);
+        if descriptor.name == NATIVE {
+            self.say("name", "is the host's own");
+        }
         self.text("label", &descriptor.label, 1, 80);
         self.text("publisher", &descriptor.publisher, 1, 80);
         self.text("summary", &descriptor.summary, 1, 200);
@@ -88,6 +92,9 @@ impl Judge {
         for (at, protocol) in descriptor.protocols.iter().take(PROTOCOLS).enumerate() {
             let place = format!("protocols[{at}]");
             self.name(&format!("{place}.name"), &protocol.name);
+            if protocol.name == PROTOCOL {
+                self.say(format!("{place}.name"), "is the host's own: every connector has this protocol unasked");
+            }
             if !names.insert(&protocol.name) {
                 self.say(format!("{place}.name"), format!("`{}` stands there twice", short(&protocol.name)));
             }

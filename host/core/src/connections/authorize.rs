@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::change::Obtaining;
-use super::{Connections, need, probe};
+use super::{Connections, named, need, probe};
 use crate::credentials::{Begin, Callback, Finish, Opened, Pinned, Return, Staged, Unusable};
 use crate::model::actor::{Actor, Permission};
 use crate::model::connection::{ChangeKind, Connection};
@@ -21,10 +21,17 @@ use crate::users;
 /// What a sign-in came to.
 #[derive(Debug)]
 pub(crate) struct Signed {
-    pub(crate) connection: ConnectionId,
+    pub(crate) who: SignedIn,
     /// Whether the new credential is in use.
     pub(crate) replaced: bool,
     pub(crate) verdict: Verdict,
+}
+
+/// Who signed in.
+#[derive(Debug)]
+pub(crate) enum SignedIn {
+    Connection(ConnectionId),
+    Principal(String),
 }
 
 /// What the browser is told.
@@ -45,6 +52,9 @@ impl Connections {
     ) -> Result<Authorization, Error> {
         need(actor, Permission::ManageConnections)?;
         let connection = self.find(actor, key)?;
+        if let Some(named) = &connection.named_credential {
+            return Err(named::no_reconnect(named));
+        }
         if !connection.enabled {
             return Err(super::disabled(&connection));
         }
@@ -84,10 +94,7 @@ impl Connections {
                 let name = finish.pending.actor.clone();
                 let actor = users::standing(&self.store, &name)?.unwrap_or_else(|| Actor::administrator(&name));
                 let id = finish.pending.connection;
-                let signed = match need(&actor, Permission::ManageConnections) {
-                    Ok(()) => self.finish(&actor, *finish).await,
-                    Err(error) => Err(error),
-                };
+                let signed = self.finish(&actor, *finish).await;
                 if let Err(error) = &signed {
                     self.credentials.note_not_signed_in(&name, id, &Unusable::Error(error.told()))?;
                 }
@@ -98,12 +105,29 @@ impl Connections {
 
     /// The command that began brings the receipt that its browser was given.
     pub(crate) async fn complete(&self, actor: &Actor, receipt: &str) -> Result<Signed, Error> {
-        need(actor, Permission::ManageConnections)?;
+        // What more it takes depends on what it is for.
+        if !actor.may(Permission::ManageConnections) {
+            need(actor, Permission::ViewConnections)?;
+        }
         let finish = self.credentials.receipt(actor, receipt).await?;
         self.finish(actor, finish).await
     }
 
     async fn finish(&self, actor: &Actor, finish: Finish) -> Result<Signed, Error> {
+        if let Some(principal) = self.credentials.principal_of(&finish)? {
+            let id = finish.pending.connection;
+            let verdict = match self.credentials.finish_principal(actor, &principal, finish).await {
+                Ok(verdict) => verdict,
+                Err(Unusable::Error(error)) => return Err(error),
+                Err(Unusable::Failed(failure)) => {
+                    let unusable = Unusable::Failed(failure.clone());
+                    self.credentials.note_not_signed_in(actor.name(), id, &unusable)?;
+                    probe::failed(failure, self.outside.now(), Duration::ZERO).verdict
+                }
+            };
+            return Ok(Signed { who: SignedIn::Principal(principal), replaced: verdict.passed(), verdict });
+        }
+        need(actor, Permission::ManageConnections)?;
         let id = finish.pending.connection;
         let found = self.store.read(|reader| reader.connection(id))?.filter(|found| super::visible(actor, found));
         let connection = found.ok_or_else(|| Error::not_found("connection", id.to_string()))?;
@@ -129,7 +153,7 @@ impl Connections {
                 let fields = vec!["authorization".to_owned()];
                 let (connection, replaced, verdict) =
                     self.replace(actor, &connection, trial, staged, accept_account, fields).await?;
-                Ok(Signed { connection, replaced, verdict })
+                Ok(Signed { who: SignedIn::Connection(connection), replaced, verdict })
             }
             Purpose::Connect => {
                 let mut new = Connection { authentication: plan, complete: true, ..connection.clone() };
@@ -142,7 +166,7 @@ impl Connections {
                 let tested = self.store.read(|reader| reader.connection(id))?;
                 let tested = tested.ok_or_else(|| Error::not_found("connection", id.to_string()))?;
                 match tested.verdict {
-                    Some(verdict) => Ok(Signed { connection: id, replaced: true, verdict }),
+                    Some(verdict) => Ok(Signed { who: SignedIn::Connection(id), replaced: true, verdict }),
                     None => Err(Error::Refused {
                         rule: "changed-meanwhile",
                         message: format!("the connection `{}` was changed while it was tested", tested.name),
@@ -155,7 +179,7 @@ impl Connections {
 
     fn not_signed(&self, connection: &Connection, failure: Failure) -> Signed {
         let probed = probe::failed(failure, self.outside.now(), Duration::ZERO);
-        Signed { connection: connection.id, replaced: false, verdict: probed.verdict }
+        Signed { who: SignedIn::Connection(connection.id), replaced: false, verdict: probed.verdict }
     }
 
     /// What it takes to take a connection's credential back at its service, read while it is still there. Nothing where the
@@ -208,7 +232,7 @@ pub(super) struct Revoking {
 }
 
 /// A failure of a sign-in, where a person waits for an answer and there is no verdict to write.
-pub(super) fn upstream(unusable: Unusable) -> Error {
+pub(crate) fn upstream(unusable: Unusable) -> Error {
     match unusable {
         Unusable::Error(error) => error,
         Unusable::Failed(failure) => Error::Upstream {

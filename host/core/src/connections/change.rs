@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use super::{Connections, find, form, name_taken, need, probe};
+use super::{Connections, find, form, name_taken, named, need, probe};
 use crate::credentials::{Obtained, Pinned, Staged, Unusable};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent};
@@ -38,6 +38,10 @@ impl Connections {
             }
         };
         let descriptor = &installed.descriptor;
+        if let Some(named) = new.named_credential.as_deref().filter(|named| !named.is_empty()) {
+            let begun = named::Begun { name, description, problems };
+            return self.create_by_name(actor, &installed, &new, named, begun).await;
+        }
         let protocol = match form::protocol(descriptor, new.protocol.as_deref()) {
             Ok(protocol) => protocol,
             Err(problem) => {
@@ -74,6 +78,8 @@ impl Connections {
             settings: filled.settings,
             authentication,
             identity_provider: provider.map(|provider| provider.name),
+            named_credential: None,
+            vouched: false,
             complete: imported.is_some() || protocol.sign_in != SignIn::Browser,
             enabled: true,
             verdict: None,
@@ -88,10 +94,22 @@ impl Connections {
         // Made ready once before anything is kept: an origin that does not come out right is a field error, not a failed test.
         let pinned = Pinned { connection: &connection, installed: &installed, actor: actor.name() };
         let usable = self.credentials.with(pinned, &connection.authentication, &filled.secrets, imported.as_ref())?;
+        let origins = usable.permit.origins().iter().map(ToString::to_string).collect();
+        self.store_new(actor, connection, origins, imported).await
+    }
+
+    /// Keeps a new connection, and tests it.
+    pub(super) async fn store_new(
+        &self,
+        actor: &Actor,
+        connection: Connection,
+        origins: Vec<String>,
+        imported: Option<Obtained>,
+    ) -> Result<ConnectionId, Error> {
+        let (id, now) = (connection.id, connection.created_at);
         let fields: Vec<_> = connection.settings.keys().chain(connection.secrets.keys()).cloned().collect();
         let event =
             AuditEvent::of(now, actor.name(), AuditAction::ConnectionCreate, &connection).with_fields(fields.clone());
-        let origins = usable.permit.origins().iter().map(ToString::to_string).collect();
         let event = AuditEvent { origins, ..event };
         let change = Change { version: 1, kind: ChangeKind::Created, actor: actor.name().to_owned(), at: now, fields };
         let mut stored = connection.clone();
@@ -105,6 +123,11 @@ impl Connections {
                 let reference = &stored.connector;
                 if writer.connector(&reference.name, &reference.version)?.is_none() {
                     return Err(Error::not_found("connector", format!("{}@{}", reference.name, reference.version)));
+                }
+                if let Some(named) = &stored.named_credential
+                    && writer.named_credential(named)?.is_none()
+                {
+                    return Err(Error::not_found("named credential", named));
                 }
                 writer.put_connection(&stored)?;
                 writer.append_change(stored.id, &change)?;
@@ -146,6 +169,18 @@ impl Connections {
         new.visibility = edit.visibility.unwrap_or(old.visibility);
         if new.visibility != old.visibility && old.owner != actor.name() {
             problems.push(FieldProblem::new("visibility", format!("only its owner, `{}`, may change it", old.owner)));
+        }
+        if let Some(named) = &old.named_credential {
+            named::judge_edit(&old, named, &edit)?;
+            if !problems.is_empty() {
+                return Err(Error::Invalid { problems });
+            }
+            let saved = match touched(&old, &new, &BTreeMap::new()) {
+                fields if fields.is_empty() => old,
+                fields => self.save(actor, new, old.version, ChangeKind::Edited, fields, Obtaining::Keep).await?,
+            };
+            self.retest(actor, &saved).await?;
+            return Ok(saved.id);
         }
         let protocol = match form::protocol(descriptor, Some(edit.protocol.as_deref().unwrap_or(&old.protocol))) {
             Ok(protocol) => protocol,
@@ -232,6 +267,9 @@ impl Connections {
     ) -> Result<(ConnectionId, bool, Verdict), Error> {
         need(actor, Permission::ManageConnections)?;
         let old = self.find(actor, key)?;
+        if let Some(named) = &old.named_credential {
+            return Err(named::no_reconnect(named));
+        }
         if !old.enabled {
             return Err(super::disabled(&old));
         }

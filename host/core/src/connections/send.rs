@@ -49,7 +49,7 @@ impl Connections {
             None => self.made_usable(actor, &connection).await?,
         };
         let (request, origin) = prepared(&usable.permit, request)?;
-        let renewable = self.credentials.renewable(&connection);
+        let renewable = usable.renewable;
         if !renewable && !usable.installed.surface.exports_interface("classifier") {
             let using = self.using(actor.name(), &connection, origin.as_ref());
             let outcome = self.dispatch(&usable, request.map(outgoing)).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::Obtaining;
-use super::{Connections, form, visible};
+use super::{Connections, form, named, visible};
 use crate::catalog::differences;
 use crate::credentials::Pinned;
 use crate::model::actor::Actor;
@@ -95,6 +95,9 @@ impl Connections {
             |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
         let descriptor = &target.descriptor;
         let mut problems = Vec::new();
+        if old.named_credential.is_some() {
+            return self.move_by_name(actor, old, target, ask).await;
+        }
         let protocol = match form::protocol(descriptor, Some(&old.protocol)) {
             Ok(protocol) => protocol,
             Err(problem) => return Ok(row(false, vec![problem.to_string()])),
@@ -136,15 +139,47 @@ impl Connections {
         if ask.dry_run {
             return Ok(row(false, Vec::new()));
         }
+        self.save_moved(actor, new).await?;
+        Ok(row(true, Vec::new()))
+    }
+
+    /// One by a named credential goes where that says, whatever the connector asks for.
+    async fn move_by_name(
+        &self,
+        actor: &Actor,
+        old: Connection,
+        target: &Installed,
+        ask: &Upgrade,
+    ) -> Result<UpgradeRow, Error> {
+        let mut row = UpgradeRow {
+            id: old.id,
+            name: shown(actor, &old),
+            from: old.connector.version.clone(),
+            moved: false,
+            attention: Vec::new(),
+        };
+        let mut problems = Vec::new();
+        let mut settings = old.settings.clone();
+        settings.retain(|name, _| target.descriptor.settings.iter().any(|field| field.name == *name));
+        let settings = named::fill(&target.descriptor, &settings, &BTreeMap::new(), &mut problems);
+        row.attention = problems.iter().map(ToString::to_string).collect();
+        if problems.is_empty() && !ask.dry_run {
+            self.save_moved(actor, Connection { connector: target.reference.clone(), settings, ..old }).await?;
+            row.moved = true;
+        }
+        Ok(row)
+    }
+
+    async fn save_moved(&self, actor: &Actor, moved: Connection) -> Result<(), Error> {
+        let based_on = moved.version;
         // What the last test said, it said of other code.
-        new.verdict = None;
-        let based_on = old.version;
+        let new = Connection { verdict: None, ..moved };
         let fields = vec!["connector".into()];
         let saved = self.save(actor, new, based_on, ChangeKind::Upgraded, fields, Obtaining::Keep).await?;
         if saved.enabled && saved.complete {
             self.test_stored(actor, saved).await?;
         }
-        Ok(row(true, Vec::new()))
+        Ok(())
     }
 }
 

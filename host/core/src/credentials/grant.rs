@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::{self, Captured};
+use super::named::is_holder;
 use super::{Credentials, Pinned, Unusable, values};
 use crate::egress::{self, Call, EgressError, ObtainError, Values};
 use crate::model::audit::{AuditAction, AuditEvent};
@@ -86,6 +87,12 @@ impl Credentials {
     pub(super) fn field_values(&self, pinned: Pinned<'_>, secrets: &BTreeMap<String, Secret>) -> Result<Values, Error> {
         let Pinned { connection, installed, .. } = pinned;
         let mut values = values(&installed.descriptor, &connection.protocol, &connection.settings, secrets);
+        if is_holder(connection) {
+            return Ok(match self.holders_client(connection)? {
+                Some(secret) => values.secret(CLIENT_SECRET, secret),
+                None => values,
+            });
+        }
         let client = self.client(pinned)?;
         if let Some(id) = client.id {
             values = values.public(CLIENT_ID, id);

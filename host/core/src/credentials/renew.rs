@@ -55,8 +55,18 @@ impl Drop for UnderWay {
 
 impl Credentials {
     /// Renews a credential that was seen in this generation, or waits for whoever does. Where another one is stored by then,
-    /// nothing is sent.
+    /// nothing is sent. What a connection goes by may be a principal's.
     pub(crate) async fn renew(&self, pinned: Pinned<'_>, seen: u64) -> Result<(), Unusable> {
+        match &pinned.connection.named_credential {
+            Some(named) => {
+                let (_, signing) = self.signing_for(pinned.connection, named)?;
+                self.renew_of(signing.pinned(pinned.actor), seen).await
+            }
+            None => self.renew_of(pinned, seen).await,
+        }
+    }
+
+    pub(super) async fn renew_of(&self, pinned: Pinned<'_>, seen: u64) -> Result<(), Unusable> {
         let run = {
             let mut renewing = self.renewing.lock().expect("no holder of this lock panics");
             match renewing.get(&pinned.connection.id) {
@@ -105,11 +115,9 @@ impl Credentials {
             Some(stored) => self.open(id, stored)?,
             None => Obtained::default(),
         };
-        let protocol = pinned.installed.descriptor.protocol(&connection.protocol);
-        let protocol = protocol.ok_or_else(|| Error::not_found("protocol", &connection.protocol))?;
         let mut settings = connection.settings.clone();
         settings.extend(before.visible.clone());
-        let plan = self.plan(pinned.installed, protocol, &settings).await?;
+        let plan = self.plan_of(pinned, &settings).await?;
         let grant = &plan.grant;
         let unattended = grant.authorization.is_none();
         let can_refresh = stored.is_some()
@@ -152,7 +160,7 @@ impl Credentials {
             .write(move |writer| {
                 // A connection that was deleted, or reconnected meanwhile, keeps what it has.
                 let current = writer.credential(id)?.map_or(0, |current| current.generation);
-                if current != seen || writer.connection(id)?.is_none() {
+                if current != seen || (writer.connection(id)?.is_none() && writer.holder(id)?.is_none()) {
                     return Ok::<_, Error>(false);
                 }
                 writer.put_credential(id, &credentials.sealed(id, seen + 1, &renewed))?;

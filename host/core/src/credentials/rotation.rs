@@ -109,7 +109,7 @@ impl Credentials {
         Ok(last)
     }
 
-    /// OAuth clients, and sign-ins that wait: both are few.
+    /// What the operator set up, and sign-ins that wait: all of it is few.
     fn reseal_setup(&self, writer: &mut crate::store::Writer<'_>) -> Result<(), Error> {
         for mut provider in writer.identity_providers()? {
             let Some(sealed) = provider.client_secret.take() else { continue };
@@ -117,6 +117,16 @@ impl Credentials {
             if self.reseal_on(Shelf::IdentityProviders, &provider.name, &mut secrets)? {
                 provider.client_secret = secrets.remove(CLIENT_SECRET);
                 writer.put_identity_provider(&provider)?;
+            }
+        }
+        for mut external in writer.external_credentials()? {
+            if self.reseal_on(Shelf::ExternalCredentials, &external.name, &mut external.secrets)? {
+                writer.put_external_credential(&external)?;
+            }
+        }
+        for mut holder in writer.holders()? {
+            if self.reseal_on(Shelf::Connections, &holder.id.to_string(), &mut holder.secrets)? {
+                writer.put_holder(&holder)?;
             }
         }
         for (hash, mut pending) in writer.all_pending()? {

@@ -15,6 +15,7 @@ pub(super) enum Shelf {
     Connections,
     Credentials,
     IdentityProviders,
+    ExternalCredentials,
     Pending,
 }
 
@@ -24,6 +25,7 @@ impl Shelf {
             Self::Connections => "connections",
             Self::Credentials => "credentials",
             Self::IdentityProviders => "identity-providers",
+            Self::ExternalCredentials => "external-credentials",
             Self::Pending => "pending",
         }
     }

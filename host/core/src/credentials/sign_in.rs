@@ -19,6 +19,7 @@ use url::Url;
 
 use super::grant::Obtained;
 use super::seal::Shelf;
+use super::named::{self, is_holder};
 use super::{Credentials, Pinned, Unusable, answer};
 use crate::egress;
 use crate::model::actor::Actor;
@@ -94,9 +95,7 @@ impl Credentials {
     /// Makes what `prepare` asks for, and the URL that a person is sent to.
     pub(crate) async fn begin(&self, actor: &Actor, pinned: Pinned<'_>, begin: Begin<'_>) -> Result<Begun, Unusable> {
         let connection = pinned.connection;
-        let protocol = pinned.installed.descriptor.protocol(&connection.protocol);
-        let protocol = protocol.ok_or_else(|| Error::not_found("protocol", &connection.protocol))?;
-        let plan = self.plan(pinned.installed, protocol, &connection.settings).await?;
+        let plan = self.plan_of(pinned, &connection.settings).await?;
         let Some(authorization) = &plan.grant.authorization else {
             return Err(no_browser(&connection.protocol).into());
         };
@@ -189,7 +188,13 @@ impl Credentials {
         let (now, action) = (self.outside.now(), AuditAction::ConnectionSignIn);
         let event = match self.store.read(|reader| reader.connection(id))? {
             Some(connection) => AuditEvent::of(now, who, action, &connection),
-            None => AuditEvent::new(now, who, action, AuditObject::with_id(AuditKind::Connection, id, "")),
+            None => match self.store.read(|reader| reader.holder(id))? {
+                Some(holder) => {
+                    let object = AuditObject::with_id(AuditKind::Principal, id, &holder.principal);
+                    AuditEvent::new(now, who, AuditAction::PrincipalSignIn, object)
+                }
+                None => AuditEvent::new(now, who, action, AuditObject::with_id(AuditKind::Connection, id, "")),
+            },
         };
         self.store.note(match unusable {
             Unusable::Failed(failure) => event.failed(failure.kind.name()),
@@ -304,7 +309,7 @@ impl Credentials {
         let Finish { pending, shelved } = finish;
         let connection = pinned.connection;
         if connection.version != pending.version {
-            return Err(refused("the connection was changed meanwhile; begin again"));
+            return Err(refused("it was changed meanwhile; begin again"));
         }
         let secrets = self.unseal(connection.id, &connection.secrets)?;
         let mut base = self.field_values(pinned, &secrets)?.public(REDIRECT_URI, &pending.redirect_uri);
@@ -374,7 +379,7 @@ impl Credentials {
 /// service could otherwise have the code of another one brought to itself.
 fn provider_of(connection: &Connection, service: Option<&Origin>) -> String {
     if let Some(name) = &connection.identity_provider {
-        return name.clone();
+        return if is_holder(connection) { named::provider(name, service) } else { name.clone() };
     }
     let own = format!("{}.{}", connection.connector.name, connection.protocol);
     match service {

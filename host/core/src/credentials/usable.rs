@@ -7,12 +7,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{Obtained, nothing_brought};
+use super::named::is_holder;
 use super::renew::is_passing;
 use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable};
 use crate::egress::Permit;
 use crate::model::audit::AuditAction;
-use crate::model::authentication::Authentication;
+use crate::model::authentication::{Authentication, Grant};
 use crate::model::connection::Connection;
 use crate::model::connector::Installed;
 use crate::model::credential::{Credential, Ended};
@@ -36,6 +37,10 @@ pub(crate) struct Usable {
     pub(crate) generation: u64,
     version: u64,
     renew_at: Option<Timestamp>,
+    /// Whether a rejected credential can be exchanged for a new one without a person.
+    pub(crate) renewable: bool,
+    /// Of a connection by a named credential: who signs in for it, and the setup that it was made under.
+    by: Option<(ConnectionId, u64)>,
 }
 
 /// What a reconnect tries before anything of it is stored.
@@ -47,14 +52,39 @@ pub(crate) struct Staged {
 
 impl Usable {
     /// Whether it still serves this version of its connection.
-    pub(super) fn is_for(&self, version: u64, now: Timestamp) -> bool {
+    pub(super) fn is_for(&self, version: u64, setup: u64, now: Timestamp) -> bool {
         self.version == version
+            && self.by.is_none_or(|(_, made_under)| made_under == setup)
             && self.renew_at.is_none_or(|at| now < at)
             && self.permit.valid_until().is_none_or(|until| now < until)
     }
 
     pub(super) fn weight(&self) -> usize {
         self.permit.weight()
+    }
+
+    pub(super) fn goes_by(&self, holder: ConnectionId) -> bool {
+        self.by.is_some_and(|(by, _)| by == holder)
+    }
+
+    /// For a connection by a named credential, under this setup.
+    pub(super) fn by_name(
+        pinned: Pinned<'_>,
+        permit: Permit,
+        visible: BTreeMap<String, String>,
+        (holder, credential): (&Connection, Option<&Credential>),
+        setup: u64,
+    ) -> Self {
+        Self {
+            installed: Arc::new(pinned.installed.clone()),
+            permit: Arc::new(permit),
+            visible,
+            generation: credential.map_or(0, |credential| credential.generation),
+            version: pinned.connection.version,
+            renew_at: credential.and_then(|credential| renew_at(holder.id, credential)),
+            renewable: renewable(&holder.authentication.grant),
+            by: Some((holder.id, setup)),
+        }
     }
 }
 
@@ -65,10 +95,22 @@ impl Credentials {
         if let Some(usable) = self.kept(connection) {
             return Ok(usable);
         }
+        if let Some(named) = &connection.named_credential {
+            return self.usable_by_name(pinned, named).await;
+        }
+        let credential = self.current(pinned).await?;
+        let secrets = self.unseal(connection.id, &connection.secrets)?;
+        let usable = Arc::new(self.ready(pinned, &secrets, credential.as_ref())?);
+        self.keep(connection.id, &usable);
+        Ok(usable)
+    }
+
+    /// What was obtained for it: now, where there is none yet, and anew where it is due. Nothing where the fields are the
+    /// credential.
+    pub(super) async fn current(&self, pinned: Pinned<'_>) -> Result<Option<Credential>, Unusable> {
+        let connection = pinned.connection;
         if connection.authentication.grant.is_empty() {
-            let usable = Arc::new(self.ready(pinned, &self.unseal(connection.id, &connection.secrets)?, None)?);
-            self.keep(connection.id, &usable);
-            return Ok(usable);
+            return Ok(None);
         }
         let mut credential = self.store.read(|reader| reader.credential(connection.id)).map_err(Error::from)?;
         let now = self.outside.now();
@@ -84,7 +126,7 @@ impl Credentials {
         };
         if due {
             let seen = credential.as_ref().map_or(0, |known| known.generation);
-            match self.renew(pinned, seen).await {
+            match self.renew_of(pinned, seen).await {
                 Ok(()) => {
                     credential = self.store.read(|reader| reader.credential(connection.id)).map_err(Error::from)?;
                 }
@@ -98,17 +140,7 @@ impl Credentials {
                 Err(other) => return Err(other),
             }
         }
-        let Some(credential) = credential else { return Err(unauthorized(connection)) };
-        let secrets = self.unseal(connection.id, &connection.secrets)?;
-        let usable = Arc::new(self.ready(pinned, &secrets, Some(&credential))?);
-        self.keep(connection.id, &usable);
-        Ok(usable)
-    }
-
-    /// Whether a rejected credential can be exchanged for a new one without a person.
-    pub(crate) fn renewable(&self, connection: &Connection) -> bool {
-        let grant = &connection.authentication.grant;
-        !grant.is_empty() && (grant.authorization.is_none() || !grant.refresh.is_empty())
+        credential.map(Some).ok_or_else(|| unauthorized(connection))
     }
 
     /// From what is stored.
@@ -164,6 +196,8 @@ impl Credentials {
             generation: 0,
             version: connection.version,
             renew_at: None,
+            renewable: renewable(&plan.grant),
+            by: None,
         })
     }
 
@@ -215,6 +249,11 @@ impl Credentials {
     }
 }
 
+/// Whether a rejected credential can be exchanged for a new one without a person.
+fn renewable(grant: &Grant) -> bool {
+    !grant.is_empty() && (grant.authorization.is_none() || !grant.refresh.is_empty())
+}
+
 /// When to renew: a while before the end, and not everybody at the same moment.
 fn renew_at(id: ConnectionId, credential: &Credential) -> Option<Timestamp> {
     let expires_at = credential.expires_at?;
@@ -229,6 +268,10 @@ fn renew_at(id: ConnectionId, credential: &Credential) -> Option<Timestamp> {
 
 /// Nobody has agreed yet.
 fn unauthorized(connection: &Connection) -> Unusable {
+    if is_holder(connection) {
+        let message = format!("nobody has signed in as the principal `{}` yet", connection.name);
+        return Unusable::Failed(Failure { kind: FailureKind::Misconfigured { field: None }, message });
+    }
     Unusable::Error(Error::Refused {
         rule: "not-authorized",
         message: format!("the connection `{}` waits for a person to authorize it in a browser", connection.name),

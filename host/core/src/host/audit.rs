@@ -56,6 +56,9 @@ impl Host {
         call.told(match action.kind() {
             AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.integrations(),
             AuditKind::IdentityProvider
+            | AuditKind::ExternalCredential
+            | AuditKind::Principal
+            | AuditKind::NamedCredential
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token
@@ -91,6 +94,9 @@ impl Call<'_> {
             AuditKind::Connector
             | AuditKind::Flow
             | AuditKind::IdentityProvider
+            | AuditKind::ExternalCredential
+            | AuditKind::Principal
+            | AuditKind::NamedCredential
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token

@@ -57,7 +57,9 @@ impl Host {
     ) -> Result<PermissionSet, Error> {
         let call = self.call(actor, AuditAction::PermissionSetPut, name)?;
         call.need(Permission::ManageSetup)?;
-        call.told(self.inner.users.put_set(actor, name, put).await)
+        let done = call.told(self.inner.users.put_set(actor, name, put).await);
+        self.inner.credentials.setup_changed();
+        done
     }
     /// All of them, by name.
     pub fn permission_sets(&self, actor: &Actor) -> Result<Vec<PermissionSet>, Error> {
@@ -75,7 +77,9 @@ impl Host {
     pub async fn remove_permission_set(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         let call = self.call(actor, AuditAction::PermissionSetRemove, name)?;
         call.need(Permission::ManageSetup)?;
-        call.told(self.inner.users.remove_set(actor, name).await)
+        let done = call.told(self.inner.users.remove_set(actor, name).await);
+        self.inner.credentials.setup_changed();
+        done
     }
 }
 
@@ -85,7 +89,9 @@ impl Host {
     pub async fn put_user(&self, actor: &Actor, name: &str, put: PutUser) -> Result<UserView, Error> {
         let call = self.call(actor, AuditAction::UserPut, name)?;
         call.need(Permission::ManageSetup)?;
-        call.told(self.inner.users.put(actor, name, put).await)
+        let done = call.told(self.inner.users.put(actor, name, put).await);
+        self.inner.credentials.setup_changed();
+        done
     }
     /// All of them, by name.
     pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
@@ -103,7 +109,9 @@ impl Host {
     pub async fn remove_user(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         let call = self.call(actor, AuditAction::UserRemove, name)?;
         call.need(Permission::ManageSetup)?;
-        call.told(self.inner.users.remove(actor, name).await)
+        let done = call.told(self.inner.users.remove(actor, name).await);
+        self.inner.credentials.setup_changed();
+        done
     }
     /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
     /// ones too.

@@ -56,12 +56,21 @@ impl Permission {
 pub struct Actor {
     name: String,
     permissions: BTreeSet<Permission>,
+    principals: BTreeSet<String>,
 }
 
 impl Actor {
     /// Somebody with these permissions.
     pub fn new(name: impl Into<String>, permissions: impl IntoIterator<Item = Permission>) -> Self {
-        Self { name: name.into(), permissions: permissions.into_iter().collect() }
+        let permissions = permissions.into_iter().collect();
+        Self { name: name.into(), permissions, principals: BTreeSet::new() }
+    }
+
+    /// The same, to whom these principals are open. For an embedder whose actors are no users of the host: what a user may use
+    /// is what its permission sets open.
+    #[must_use]
+    pub fn opening(self, principals: impl IntoIterator<Item = String>) -> Self {
+        Self { principals: principals.into_iter().collect(), ..self }
     }
 
     /// Somebody who may do everything.
@@ -72,6 +81,11 @@ impl Actor {
     /// The name that owners and histories show.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether this principal was opened to it by hand, or every one is.
+    pub(crate) fn opens(&self, principal: &str) -> bool {
+        self.may(Permission::ManageSetup) || self.principals.contains(principal)
     }
 
     /// Whether this permission is held.

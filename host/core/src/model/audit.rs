@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::{ChangeKind, Connection};
 use super::connector::{ConnectorRef, Installed};
 use super::error::Error;
+use super::named::NATIVE;
 use super::verdict::{Exchange, Outcome};
 
 pub(crate) use chain::link;
@@ -119,6 +120,34 @@ actions! {
     IdentityProviderRemove = "identity-provider.remove",
     /// Looked at.
     IdentityProviderView = "identity-provider.view",
+    /// Set up or changed.
+    ExternalCredentialPut = "external-credential.put",
+    /// Removed.
+    ExternalCredentialRemove = "external-credential.remove",
+    /// Looked at.
+    ExternalCredentialView = "external-credential.view",
+    /// Set up or changed.
+    PrincipalPut = "principal.put",
+    /// Removed, with what it held.
+    PrincipalRemove = "principal.remove",
+    /// Looked at.
+    PrincipalView = "principal.view",
+    /// It was given what it signs in with, or a sign-in by a browser began.
+    PrincipalAuthorize = "principal.authorize",
+    /// A person came back from a browser.
+    PrincipalSignIn = "principal.sign-in",
+    /// Its secrets were used to obtain a credential.
+    PrincipalObtain = "principal.obtain",
+    /// Its credential was renewed.
+    PrincipalRenew = "principal.renew",
+    /// Its credential was taken back at its service.
+    PrincipalRevoke = "principal.revoke",
+    /// Set up or changed.
+    NamedCredentialPut = "named-credential.put",
+    /// Removed.
+    NamedCredentialRemove = "named-credential.remove",
+    /// Looked at.
+    NamedCredentialView = "named-credential.view",
     /// Added or changed.
     UserPut = "user.put",
     /// Removed, and its tokens with it.
@@ -157,10 +186,27 @@ impl AuditAction {
             Some("connection") => AuditKind::Connection,
             Some("flow") => AuditKind::Flow,
             Some("identity-provider") => AuditKind::IdentityProvider,
+            Some("external-credential") => AuditKind::ExternalCredential,
+            Some("principal") => AuditKind::Principal,
+            Some("named-credential") => AuditKind::NamedCredential,
             Some("user") => AuditKind::User,
             Some("permission-set") => AuditKind::PermissionSet,
             Some("token") => AuditKind::Token,
             Some(_) | None => AuditKind::Host,
+        }
+    }
+}
+
+impl AuditAction {
+    /// What the same deed is called where a principal does it.
+    fn of_a_principal(self) -> Self {
+        match self {
+            Self::ConnectionAuthorize => Self::PrincipalAuthorize,
+            Self::ConnectionSignIn => Self::PrincipalSignIn,
+            Self::ConnectionObtain => Self::PrincipalObtain,
+            Self::ConnectionRenew => Self::PrincipalRenew,
+            Self::ConnectionRevoke => Self::PrincipalRevoke,
+            other => other,
         }
     }
 }
@@ -205,6 +251,12 @@ pub enum AuditKind {
     Flow,
     /// An OAuth client of the operator.
     IdentityProvider,
+    /// How a service is signed in to.
+    ExternalCredential,
+    /// Who signs in to it.
+    Principal,
+    /// Where requests go, and by which credential.
+    NamedCredential,
     /// Somebody who works with this host.
     User,
     /// What users may do.
@@ -223,6 +275,9 @@ impl AuditKind {
             Self::Connection => "connection",
             Self::Flow => "flow",
             Self::IdentityProvider => "identity-provider",
+            Self::ExternalCredential => "external-credential",
+            Self::Principal => "principal",
+            Self::NamedCredential => "named-credential",
             Self::User => "user",
             Self::PermissionSet => "permission-set",
             Self::Token => "token",
@@ -334,6 +389,11 @@ impl AuditEvent {
 
     /// Something that was done to a connection, or with it.
     pub(crate) fn of(at: Timestamp, actor: &str, action: AuditAction, connection: &Connection) -> Self {
+        // A principal signs in by the very machinery of connections.
+        if connection.connector.name.as_str() == NATIVE {
+            let object = AuditObject::with_id(AuditKind::Principal, connection.id, &connection.name);
+            return Self::new(at, actor, action.of_a_principal(), object);
+        }
         let object = AuditObject::with_id(AuditKind::Connection, connection.id, &connection.name);
         Self { connector: Some(connection.connector.clone()), ..Self::new(at, actor, action, object) }
     }

@@ -103,6 +103,13 @@ pub(crate) struct Connection {
     /// The OAuth client that its protocol uses, where an operator supplies it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
+    /// The named credential that it is made on: where its requests go and what they carry is that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_credential: Option<String>,
+    /// Whether an embedder's actor that is no user of this host, and so has no permission sets, made it with the right to that
+    /// credential.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vouched: bool,
     /// Whether everything that a sign-in takes is there: every required secret and, where a person has to agree, that too.
     pub complete: bool,
     /// A person's switch.

@@ -141,6 +141,16 @@ impl Descriptor {
         self.protocols.iter().find(|protocol| protocol.name == name)
     }
 
+    /// The field that says where its requests go: the address that stands alone in one of its origins, else the first one that
+    /// it asks every connection for.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        let fields = || self.settings.iter().chain(self.protocols.iter().flat_map(|protocol| &protocol.fields));
+        let address = |name: &str| fields().any(|field| field.kind == FieldKind::Url && field.name == name);
+        let alone = self.origins.iter().filter_map(|origin| origin.strip_prefix('{')?.strip_suffix('}'));
+        let first = self.settings.iter().find(|field| field.kind == FieldKind::Url);
+        alone.into_iter().find(|name| address(name)).or(first.map(|field| field.name.as_str()))
+    }
+
     /// The fields of a connection by this protocol: settings first, as the form shows them.
     pub fn fields<'a>(&'a self, protocol: &'a Protocol) -> impl Iterator<Item = &'a Field> {
         self.settings.iter().chain(&protocol.fields)

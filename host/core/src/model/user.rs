@@ -19,6 +19,9 @@ pub struct PermissionSet {
     pub label: String,
     /// What it lets its users do.
     pub permissions: BTreeSet<Permission>,
+    /// The principals that it opens: its users' connections may use them.
+    #[serde(default)]
+    pub principals: BTreeSet<String>,
     /// When it was last changed.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,

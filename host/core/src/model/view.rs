@@ -1,5 +1,6 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
+mod named;
 mod sign_in;
 mod users;
 
@@ -18,6 +19,10 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
+pub use named::{
+    AuthorizePrincipal, AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, MissingPermission,
+    NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential, PutNamedCredential, PutPrincipal, SignedIn,
+};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };
@@ -62,6 +67,10 @@ pub struct NewConnection {
     /// The operator's OAuth client; the only one for this protocol where none is named and none is given with the fields.
     #[serde(default)]
     pub identity_provider: Option<String>,
+    /// Made on this named credential, in place of a protocol with its fields: where requests go and what they carry is that
+    /// one's. Of the connector's own settings those are given that are neither secret nor its address.
+    #[serde(default)]
+    pub named_credential: Option<String>,
     /// Tokens that were obtained elsewhere: nobody has to sign in then.
     #[serde(default)]
     pub tokens: Option<Tokens>,
@@ -154,6 +163,12 @@ pub struct ConnectionView {
     /// The operator's OAuth client that it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
+    /// The named credential that it goes by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_credential: Option<String>,
+    /// The right that its owner lacks to that, for those who may give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_permission: Option<MissingPermission>,
     /// Whether everything is there that a sign-in takes. Otherwise a person has to authorize it.
     pub complete: bool,
     /// What a sign-in obtained.
@@ -199,6 +214,8 @@ impl ConnectionView {
             settings: connection.settings,
             secrets: connection.secrets.into_keys().collect(),
             identity_provider: connection.identity_provider,
+            named_credential: connection.named_credential,
+            missing_permission: None,
             complete: connection.complete,
             credential: credential.map(|credential| CredentialView {
                 secrets: credential.secrets.into_keys().collect(),

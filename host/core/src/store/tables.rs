@@ -50,10 +50,22 @@ pub(super) enum Table {
     Tokens,
     /// Place in the chain → record of the audit.
     Audit,
+    /// Name → external credential.
+    ExternalCredentials,
+    /// Name → principal.
+    Principals,
+    /// Id → what a principal holds.
+    Holders,
+    /// Name of the principal, NUL, user or nothing → id.
+    HoldersByPrincipal,
+    /// Name → named credential.
+    NamedCredentials,
+    /// Name of the named credential, NUL, id → id of a connection.
+    ConnectionsByNamed,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -75,6 +87,12 @@ impl Table {
         Self::Users,
         Self::Tokens,
         Self::Audit,
+        Self::ExternalCredentials,
+        Self::Principals,
+        Self::Holders,
+        Self::HoldersByPrincipal,
+        Self::NamedCredentials,
+        Self::ConnectionsByNamed,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -100,6 +118,12 @@ impl Table {
             Self::Users => "users",
             Self::Tokens => "tokens",
             Self::Audit => "audit",
+            Self::ExternalCredentials => "external-credentials",
+            Self::Principals => "principals",
+            Self::Holders => "holders",
+            Self::HoldersByPrincipal => "holders-by-principal",
+            Self::NamedCredentials => "named-credentials",
+            Self::ConnectionsByNamed => "connections-by-named",
         }
     }
 

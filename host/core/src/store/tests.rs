@@ -92,6 +92,8 @@ fn connection(number: u128, name: &str) -> Connection {
         secrets: BTreeMap::from([("token".to_owned(), Sealed { key: "k1".to_owned(), data: "c2VhbGVk".to_owned() })]),
         authentication: Authentication::default(),
         identity_provider: None,
+        named_credential: None,
+        vouched: false,
         complete: true,
         enabled: true,
         verdict: None,

@@ -65,7 +65,8 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
+    /// A whole table, in the order of its keys.
+    pub(super) fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
         let mut found = Vec::new();
         let mut entries = self.prefixed(table, b"", b"")?;
         while let Some(entry) = entries.next()? {
@@ -91,7 +92,7 @@ impl Writer<'_> {
         self.insert_record(Table::Users, user.name.as_bytes(), user)
     }
 
-    /// Removes a user, its tokens and the sign-ins that it began.
+    /// Removes a user, its tokens, the sign-ins that it began and what it holds of principals.
     pub(crate) fn remove_user(&mut self, name: &str) -> Result<bool, StoreError> {
         for (hash, token) in self.tokens()? {
             if token.user == name {
@@ -99,6 +100,9 @@ impl Writer<'_> {
             }
         }
         self.remove_pending_by(name)?;
+        for holder in self.holders()?.into_iter().filter(|holder| holder.user.as_deref() == Some(name)) {
+            self.remove_holder(&holder)?;
+        }
         self.remove(Table::Users, name.as_bytes())
     }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
-use turnbuckle::{Authorization, Authorize, CallbackAnswer, Host, Reconnected, sign_in_cookie};
+use turnbuckle::{Authorization, Authorize, CallbackAnswer, Host, SignedIn, sign_in_cookie};
 use url::Url;
 use utoipa::ToSchema;
 
@@ -40,18 +40,22 @@ pub(super) async fn authorize(
         .hint("start a server: `turnbuckle serve`"));
     };
     let begun = host.authorize_connection(&who, &key, &base, authorize).await?;
-    let cookie = begun.cookie.as_ref().and_then(|cookie| {
-        let secure = if base.scheme() == "https" { "; Secure" } else { "" };
-        let path = Url::parse(&begun.redirect_uri).map(|url| url.path().to_owned()).unwrap_or_default();
-        let (name, value) = (&cookie.name, cookie.value.expose());
-        let text = format!("{name}={value}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}");
-        HeaderValue::try_from(text).ok()
-    });
+    let cookie = cookie_of(&begun);
     let mut response = Json(begun).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// What the browser that begins is known again by.
+pub(super) fn cookie_of(begun: &Authorization) -> Option<HeaderValue> {
+    let cookie = begun.cookie.as_ref()?;
+    let back = Url::parse(&begun.redirect_uri).ok()?;
+    let secure = if back.scheme() == "https" { "; Secure" } else { "" };
+    let (name, value, path) = (&cookie.name, cookie.value.expose(), back.path());
+    let text = format!("{name}={value}; Path={path}; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(text).ok()
 }
 
 /// What a browser brought to whoever began.
@@ -63,12 +67,12 @@ pub(super) struct Receipt {
 }
 
 /// Finishes a sign-in with the receipt that its browser brought.
-#[utoipa::path(post, operation_id = "connections.complete-authorization", path = "/api/v1/authorizations", tag = "connections", request_body = Receipt, responses((status = 200, body = Reconnected), (status = 409, body = Words)))]
+#[utoipa::path(post, operation_id = "connections.complete-authorization", path = "/api/v1/authorizations", tag = "connections", request_body = Receipt, responses((status = 200, body = SignedIn), (status = 409, body = Words)))]
 pub(super) async fn complete(
     State(host): State<Host>,
     who: Who,
     Input(Receipt { receipt }): Input<Receipt>,
-) -> Answer<Reconnected> {
+) -> Answer<SignedIn> {
     Ok(Json(host.complete_authorization(&who, &receipt).await?))
 }
 

@@ -19,6 +19,9 @@ pub struct PutPermissionSet {
     /// What it lets its users do; a new one has to say it.
     #[serde(default)]
     pub permissions: Option<BTreeSet<Permission>>,
+    /// The principals that it opens; none at first.
+    #[serde(default)]
+    pub principals: Option<BTreeSet<String>>,
 }
 
 /// A user that is made, or what changes of it. What is left out stays.

@@ -1,0 +1,616 @@
+//! External credentials, principals and named credentials: set up, looked at and removed.
+//!
+//! All that one call sets up is judged and written in one job, so three objects made together are there together or not at
+//! all, and nobody sees one without what it stands on.
+
+mod holder;
+mod states;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::seal::Shelf;
+use super::{Credentials, native};
+use crate::egress;
+use crate::model::actor::{Actor, Permission};
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
+use crate::model::connection::Visibility;
+use crate::model::descriptor::{Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
+use crate::model::error::{Error, FieldProblem, User};
+use crate::model::form::{self, Filled, Known};
+use crate::model::named::{ExternalCredential, NamedCredential, Principal, PrincipalKind};
+use crate::model::origin::Origin;
+use crate::model::secret::Secret;
+use crate::model::user;
+use crate::model::view::{
+    CredentialProtocol, ExternalCredentialView, NamedCredentialView, PrincipalView, PutCredential,
+    PutExternalCredential, PutNamedCredential, PutPrincipal,
+};
+use crate::store::{Reader, StoreError, Writer};
+
+pub(super) use holder::{is_holder, provider};
+pub(crate) use states::Endpoint;
+
+/// How much stands in the way of a removal is told up to here.
+const TOLD: usize = 20;
+const LABEL: usize = 80;
+
+impl Credentials {
+    /// Adds an external credential, or changes it.
+    pub(crate) async fn put_external(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutExternalCredential,
+    ) -> Result<ExternalCredentialView, Error> {
+        let (credentials, actor, name) = (self.clone(), actor.clone(), name.to_owned());
+        let view = self
+            .store
+            .write(move |writer| {
+                let external = credentials.set_external(writer, &actor, &name, put)?;
+                external_view(writer, external)
+            })
+            .await?;
+        self.setup_changed();
+        Ok(view)
+    }
+
+    /// Adds a principal, or changes it; what it can obtain without a person is obtained at once.
+    pub(crate) async fn put_principal(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutPrincipal,
+    ) -> Result<PrincipalView, Error> {
+        let (credentials, who, given) = (self.clone(), actor.clone(), name.to_owned());
+        let principal =
+            self.store.write(move |writer| credentials.set_principal(writer, &who, &given, put)).await?;
+        self.setup_changed();
+        if principal.kind == PrincipalKind::Named {
+            self.obtain_unattended(actor, &principal).await?;
+        }
+        self.principal(actor, &principal.name)
+    }
+
+    /// Adds a named credential, or changes it; with what it stands on, where that is given.
+    pub(crate) async fn put_named(
+        &self,
+        actor: &Actor,
+        name: &str,
+        put: PutNamedCredential,
+    ) -> Result<NamedCredentialView, Error> {
+        let (credentials, who, given) = (self.clone(), actor.clone(), name.to_owned());
+        let (named, principal) = self
+            .store
+            .write(move |writer| {
+                let principal = match &put.credential {
+                    Some(_) => Some(credentials.set_credential(writer, &who, &given, &put)?),
+                    None => None,
+                };
+                Ok::<_, Error>((credentials.set_named(writer, &who, &given, put)?, principal))
+            })
+            .await?;
+        self.setup_changed();
+        if let Some(principal) = principal.filter(|principal| principal.kind == PrincipalKind::Named) {
+            self.obtain_unattended(actor, &principal).await?;
+        }
+        self.named(actor, &named.name)
+    }
+
+    fn set_external(
+        &self,
+        writer: &mut Writer<'_>,
+        actor: &Actor,
+        given: &str,
+        put: PutExternalCredential,
+    ) -> Result<ExternalCredential, Error> {
+        let mut problems = Vec::new();
+        let name = named(given, &mut problems);
+        label(put.label.as_deref(), &mut problems);
+        let old = writer.external_credential(&name)?;
+        let protocol = match (put.protocol, &old) {
+            (Some(given), Some(old)) if given != old.protocol => {
+                let words = format!("`{name}` signs in by `{}`; set up another one for `{given}`", old.protocol);
+                Err(FieldProblem::new("protocol", words))
+            }
+            (Some(given), _) => native::protocol(&given),
+            (None, Some(old)) => native::protocol(&old.protocol),
+            (None, None) => Err(FieldProblem::new("protocol", "is required")),
+        };
+        let protocol = match protocol {
+            Ok(protocol) => protocol,
+            Err(problem) => {
+                problems.push(problem);
+                return Err(Error::Invalid { problems });
+            }
+        };
+        let mut settings = old.as_ref().map(|old| old.settings.clone()).unwrap_or_default();
+        settings.extend(put.settings);
+        let stored = |name: &str| old.as_ref().is_some_and(|old| old.secrets.contains_key(name));
+        let given = (settings, &put.secrets);
+        let filled = fill("An external credential", &protocol, &protocol.settings, given, &stored, &mut problems);
+        let headers = put.headers.or_else(|| old.as_ref().map(|old| old.headers.clone())).unwrap_or_default();
+        native::judge(&protocol, &filled.settings, &headers, &mut problems);
+        let client_secret = filled.secrets.contains_key("client-secret") || stored("client-secret");
+        let proves = filled.settings.get("client-authentication").is_some_and(|way| way != "none");
+        if protocol.sign_in == SignIn::Browser && proves && !client_secret {
+            let words = "is required, unless `client-authentication` is `none`";
+            problems.push(FieldProblem::new("client-secret", words));
+        }
+        if problems.is_empty() {
+            judge_plan(&protocol, &filled.settings, &headers, &mut problems);
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        if let Some(old) = &old {
+            stays_where_it_was(writer, old, &filled)?;
+        }
+        let mut fields: Vec<_> = filled.settings.keys().chain(filled.secrets.keys()).cloned().collect();
+        fields.extend(headers.iter().map(|header| header.name.clone()));
+        let mut secrets = old.as_ref().map(|old| old.secrets.clone()).unwrap_or_default();
+        secrets.extend(self.seal_on(Shelf::ExternalCredentials, &name, &filled.secrets));
+        let external = ExternalCredential {
+            label: put.label.or(old.as_ref().map(|old| old.label.clone())).unwrap_or_else(|| name.clone()),
+            name,
+            protocol: protocol.name,
+            settings: filled.settings,
+            headers,
+            secrets,
+            owner: actor.name().to_owned(),
+            updated_at: self.outside.now(),
+        };
+        if let Some(old) = old {
+            let same = old.settings == external.settings && old.headers == external.headers;
+            if !same || old.secrets != external.secrets {
+                self.forget_obtained(writer, &external.name)?;
+            }
+        }
+        writer.put_external_credential(&external)?;
+        let event = self.done(actor, AuditAction::ExternalCredentialPut, &external.name).with_fields(fields);
+        writer.audit(&AuditEvent { origins: native::origins(&external.settings), ..event })?;
+        Ok(external)
+    }
+
+    /// What was obtained in another way, or for another client, is of no use any more.
+    fn forget_obtained(&self, writer: &mut Writer<'_>, external: &str) -> Result<(), StoreError> {
+        for principal in writer.principals_of(external)? {
+            for mut holder in writer.holders_of(&principal.name)? {
+                writer.remove_credential(holder.id)?;
+                writer.remove_pending_of(holder.id)?;
+                holder.problem = None;
+                writer.put_holder(&holder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_principal(
+        &self,
+        writer: &mut Writer<'_>,
+        actor: &Actor,
+        given: &str,
+        put: PutPrincipal,
+    ) -> Result<Principal, Error> {
+        let mut problems = Vec::new();
+        let name = named(given, &mut problems);
+        label(put.label.as_deref(), &mut problems);
+        let old = writer.principal(&name)?;
+        let wanted = put.external_credential.as_deref().map(|given| given.trim().to_lowercase());
+        let external = match (&old, wanted) {
+            (Some(old), Some(wanted)) if wanted != old.external_credential => {
+                let words = format!("`{name}` signs in to `{}`; set up another principal", old.external_credential);
+                problems.push(FieldProblem::new("external-credential", words));
+                old.external_credential.clone()
+            }
+            (Some(old), _) => old.external_credential.clone(),
+            (None, wanted) => wanted.unwrap_or_else(|| name.clone()),
+        };
+        let kind = put.kind.or(old.as_ref().map(|old| old.kind)).unwrap_or_default();
+        if old.as_ref().is_some_and(|old| old.kind != kind) {
+            problems.push(FieldProblem::new("kind", format!("`{name}` is another; set up another principal")));
+        }
+        let gives = !put.settings.is_empty() || !put.secrets.is_empty();
+        if kind == PrincipalKind::PerUser && gives {
+            let field = put.settings.keys().chain(put.secrets.keys()).next().map_or("settings", String::as_str);
+            problems.push(FieldProblem::new(field, "each user gives an own one, by authorizing the principal"));
+        }
+        let Some(external) = writer.external_credential(&external)? else {
+            problems.push(FieldProblem::new(
+                "external-credential",
+                format!("there is no external credential `{external}`"),
+            ));
+            return Err(Error::Invalid { problems });
+        };
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        let principal = Principal {
+            label: put.label.or(old.map(|old| old.label)).unwrap_or_else(|| name.clone()),
+            name,
+            external_credential: external.name.clone(),
+            kind,
+            owner: actor.name().to_owned(),
+            updated_at: self.outside.now(),
+        };
+        writer.put_principal(&principal)?;
+        let mut fields = Vec::new();
+        if kind == PrincipalKind::Named {
+            fields = self.set_holder(writer, &external, &principal, None, (put.settings, &put.secrets))?.1;
+        }
+        let event = self.done(actor, AuditAction::PrincipalPut, &principal.name);
+        writer.audit(&event.with_fields(fields))?;
+        Ok(principal)
+    }
+
+    /// The external credential and the principal that a named credential is made with.
+    fn set_credential(
+        &self,
+        writer: &mut Writer<'_>,
+        actor: &Actor,
+        name: &str,
+        put: &PutNamedCredential,
+    ) -> Result<Principal, Error> {
+        let PutCredential { protocol, kind, headers, settings, secrets } = put.credential.clone().unwrap_or_default();
+        let own = user::name(name).unwrap_or_default();
+        if put.external_credential.as_ref().is_some_and(|given| given.trim().to_lowercase() != own) {
+            let words = "is made with the named credential, by the same name: leave it out, or leave `credential` out";
+            return Err(Error::field("external-credential", words));
+        }
+        // Each field goes to where it belongs; one that belongs nowhere is named with the nearest that does.
+        let old = writer.external_credential(&own)?;
+        let meant = protocol.clone().or(old.map(|old| old.protocol));
+        let known = meant.as_deref().map(native::protocol).transpose();
+        let known = known.map_err(|problem| Error::Invalid { problems: vec![problem] })?;
+        let shared = |name: &str| {
+            let Some(known) = &known else { return false };
+            let is = |field: &Field| field.name == name;
+            known.settings.iter().any(is) || (known.name != native::HEADERS && !known.parameters.iter().any(is))
+        };
+        let (outer, inner) = settings.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
+        let (outer_secrets, inner_secrets) = secrets.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
+        let external = PutExternalCredential {
+            label: put.label.clone(),
+            protocol,
+            settings: outer,
+            headers,
+            secrets: outer_secrets,
+        };
+        self.set_external(writer, actor, name, external)?;
+        let principal = PutPrincipal {
+            label: put.label.clone(),
+            external_credential: None,
+            kind,
+            settings: inner,
+            secrets: inner_secrets,
+        };
+        self.set_principal(writer, actor, name, principal)
+    }
+
+    fn set_named(
+        &self,
+        writer: &mut Writer<'_>,
+        actor: &Actor,
+        given: &str,
+        put: PutNamedCredential,
+    ) -> Result<NamedCredential, Error> {
+        let mut problems = Vec::new();
+        let name = named(given, &mut problems);
+        label(put.label.as_deref(), &mut problems);
+        let old = writer.named_credential(&name)?;
+        let url = match (put.url.as_deref().map(str::trim).filter(|url| !url.is_empty()), &old) {
+            (Some(url), _) => match url.parse::<Origin>() {
+                Ok(origin) => origin.to_string(),
+                Err(error) => {
+                    problems.push(FieldProblem::new("url", format!("{error}; write https://<domain>")));
+                    String::new()
+                }
+            },
+            (None, Some(old)) => old.url.clone(),
+            (None, None) => {
+                problems.push(FieldProblem::new("url", "is required; write https://<domain>"));
+                String::new()
+            }
+        };
+        let wanted = put.external_credential.map(|given| given.trim().to_lowercase());
+        let external =
+            wanted.or(old.as_ref().map(|old| old.external_credential.clone())).unwrap_or_else(|| name.clone());
+        if writer.external_credential(&external)?.is_none() {
+            let words = format!("there is no external credential `{external}`");
+            problems.push(FieldProblem::new("external-credential", words));
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        let elsewhere = writer
+            .named_credentials()?
+            .into_iter()
+            .find(|other| (other.name == name || other.external_credential == external) && other.url != url);
+        let moved = elsewhere.or(old.clone().filter(|old| old.external_credential != external));
+        if let Some(before) = moved
+            && !put.accept
+            && self.holds(writer, &external)?
+        {
+            return Err(Error::Refused {
+                rule: "address-changed",
+                message: format!(
+                    "what `{external}` holds was given for {}, and would be sent to {url} by this",
+                    before.url
+                ),
+                hint: Some("if that is right, do it again with --accept".into()),
+            });
+        }
+        let named = NamedCredential {
+            label: put.label.or(old.as_ref().map(|old| old.label.clone())).unwrap_or_else(|| name.clone()),
+            name,
+            url,
+            external_credential: external,
+            enabled: put.enabled.or(old.map(|old| old.enabled)).unwrap_or(true),
+            owner: actor.name().to_owned(),
+            updated_at: self.outside.now(),
+        };
+        writer.put_named_credential(&named)?;
+        let event = self.done(actor, AuditAction::NamedCredentialPut, &named.name);
+        writer.audit(&AuditEvent { origins: vec![named.url.clone()], ..event })?;
+        Ok(named)
+    }
+
+    /// Whether anything is stored that somebody signs in with.
+    fn holds(&self, reader: &Reader<'_>, external: &str) -> Result<bool, StoreError> {
+        for principal in reader.principals_of(external)? {
+            for holder in reader.holders_of(&principal.name)? {
+                if !holder.secrets.is_empty() || reader.credential(holder.id)?.is_some() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the audit is told of a change.
+    fn done(&self, actor: &Actor, action: AuditAction, name: &str) -> AuditEvent {
+        AuditEvent::new(self.outside.now(), actor.name(), action, AuditObject::named(action.kind(), name))
+    }
+}
+
+/// Looked at.
+impl Credentials {
+    /// External credentials, by name.
+    pub(crate) fn externals(&self) -> Result<Vec<ExternalCredentialView>, Error> {
+        let views = self.store.read(|reader| {
+            let all = reader.external_credentials()?.into_iter();
+            Ok::<_, StoreError>(all.map(|external| external_view(reader, external)).collect::<Result<_, _>>())
+        })?;
+        views
+    }
+
+    /// One of them.
+    pub(crate) fn external(&self, name: &str) -> Result<ExternalCredentialView, Error> {
+        let missing = || Error::not_found("external credential", name);
+        let key = user::name(name).map_err(|_no_name_of_any| missing())?;
+        let found = self.store.read(|reader| {
+            let found = reader.external_credential(&key)?;
+            Ok::<_, StoreError>(found.map(|external| external_view(reader, external)))
+        })?;
+        found.ok_or_else(missing)?
+    }
+}
+
+/// Removed.
+impl Credentials {
+    /// Removes an external credential that nothing stands on.
+    pub(crate) async fn remove_external(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let name = self.external(name)?.name;
+        let event = self.done(actor, AuditAction::ExternalCredentialRemove, &name);
+        self.store
+            .write(move |writer| {
+                let principals = writer.principals_of(&name)?.into_iter().map(|found| ("principal", found.name));
+                let named = writer.named_credentials()?.into_iter();
+                let named = named.filter(|found| found.external_credential == name);
+                let named = named.map(|found| ("named credential", found.name));
+                let users: Vec<_> = principals.chain(named).map(|(kind, name)| in_the_way(kind, &name)).collect();
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "external credential", name, users });
+                }
+                match writer.remove_external_credential(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("external credential", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+
+    /// Removes a principal that no permission set opens and no connection goes by.
+    pub(crate) async fn remove_principal(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let principal = self.principal(actor, name)?;
+        let (name, external) = (principal.name, principal.external_credential);
+        let event = self.done(actor, AuditAction::PrincipalRemove, &name);
+        let who = actor.name().to_owned();
+        self.store
+            .write(move |writer| {
+                let sets = writer.permission_sets()?.into_iter().filter(|set| set.principals.contains(&name));
+                let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
+                for named in writer.named_credentials()? {
+                    if named.external_credential == external {
+                        users.extend(connections_by(writer, &named.name, &who)?);
+                    }
+                }
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "principal", name, users });
+                }
+                match writer.remove_principal(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("principal", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+
+    /// Removes a named credential that no connection uses.
+    pub(crate) async fn remove_named(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let name = self.named(actor, name)?.name;
+        let event = self.done(actor, AuditAction::NamedCredentialRemove, &name);
+        let who = actor.name().to_owned();
+        self.store
+            .write(move |writer| {
+                let users = connections_by(writer, &name, &who)?;
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "named credential", name, users });
+                }
+                match writer.remove_named_credential(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("named credential", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+}
+
+/// Connections by a named credential, as they may be told: a private one of somebody else by its id alone.
+fn connections_by(reader: &Reader<'_>, named: &str, who: &str) -> Result<Vec<User>, StoreError> {
+    let mut users = Vec::new();
+    for id in reader.connections_by_named(named, TOLD)? {
+        let Some(connection) = reader.shared_connection(id)? else { continue };
+        let hidden = connection.visibility == Visibility::Private && connection.owner != who;
+        let name = if hidden { id.to_string() } else { connection.name.clone() };
+        users.push(User { kind: "connection".into(), id: id.to_string(), name });
+    }
+    Ok(users)
+}
+
+/// Stored secrets were given for the places that they go to now.
+fn stays_where_it_was(reader: &Reader<'_>, old: &ExternalCredential, filled: &Filled) -> Result<(), Error> {
+    let (before, after) = (native::origins(&old.settings), native::origins(&filled.settings));
+    let Some(new) = after.iter().find(|origin| !before.contains(origin)) else { return Ok(()) };
+    let kept: Vec<_> = old.secrets.keys().filter(|name| !filled.secrets.contains_key(*name)).collect();
+    if !kept.is_empty() {
+        let words = format!("give it again: it was given for another address, and would be sent to {new} now");
+        return Err(Error::Invalid { problems: kept.into_iter().map(|name| FieldProblem::new(name, &words)).collect() });
+    }
+    for principal in reader.principals_of(&old.name)? {
+        if reader.holders_of(&principal.name)?.iter().any(|holder| !holder.secrets.is_empty()) {
+            return Err(Error::Refused {
+                rule: "address-changed",
+                message: format!("what the principal `{}` holds would be sent to {new} now", principal.name),
+                hint: Some("set up another external credential, with principals of its own".into()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The plan is the host's own; the headers in it are the operator's.
+fn judge_plan(
+    protocol: &CredentialProtocol,
+    settings: &BTreeMap<String, String>,
+    headers: &[crate::model::named::HeaderTemplate],
+    problems: &mut Vec<FieldProblem>,
+) {
+    let parameters = native::parameters(protocol, headers);
+    let (secret, public): (Vec<_>, Vec<_>) =
+        protocol.settings.iter().chain(&parameters).partition(|field| field.kind == FieldKind::Secret);
+    let names = |fields: Vec<&Field>| fields.into_iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+    let plan = native::plan(&protocol.name, settings, headers, |_| true);
+    let origins = native::origins(settings);
+    let found = egress::check_plan(&plan, &origins, &names(public), &names(secret), protocol.sign_in);
+    let field = if protocol.name == native::HEADERS { "headers" } else { "settings" };
+    problems.extend(found.into_iter().map(|problem| FieldProblem::new(field, problem.to_string())));
+}
+
+/// Reads what was given for these fields.
+fn fill(
+    whose: &str,
+    protocol: &CredentialProtocol,
+    fields: &[Field],
+    (settings, secrets): (BTreeMap<String, String>, &BTreeMap<String, Secret>),
+    stored: &(dyn Fn(&str) -> bool + Sync),
+    problems: &mut Vec<FieldProblem>,
+) -> Filled {
+    let (descriptor, form) = sheet(whose, protocol, fields.to_vec(), Vec::new());
+    form::fill(&descriptor, &form, &settings, secrets, &Known { stored, provider: None }, problems)
+}
+
+/// What a connector would say of itself that offered this protocol alone.
+fn sheet(whose: &str, protocol: &CredentialProtocol, fields: Vec<Field>, origins: Vec<String>) -> (Descriptor, Protocol) {
+    let protocol = Protocol {
+        name: protocol.name.clone(),
+        label: protocol.label.clone(),
+        help: None,
+        sign_in: protocol.sign_in,
+        fields,
+    };
+    let descriptor = Descriptor {
+        name: crate::model::named::NATIVE.into(),
+        label: whose.into(),
+        version: "0.0.0".into(),
+        publisher: String::new(),
+        summary: String::new(),
+        categories: Vec::new(),
+        documentation: None,
+        icon_svg: None,
+        lifecycle: Lifecycle::GenerallyAvailable,
+        settings: Vec::new(),
+        protocols: vec![protocol.clone()],
+        origins,
+    };
+    (descriptor, protocol)
+}
+
+fn external_view(reader: &Reader<'_>, external: ExternalCredential) -> Result<ExternalCredentialView, Error> {
+    let protocol =
+        native::protocol(&external.protocol).map_err(|problem| Error::Invalid { problems: vec![problem] })?;
+    let named = reader.named_credentials()?.into_iter();
+    let named = named.filter(|named| named.external_credential == external.name).map(|named| named.name);
+    Ok(ExternalCredentialView {
+        parameters: native::parameters(&protocol, &external.headers),
+        principals: reader.principals_of(&external.name)?.into_iter().map(|principal| principal.name).collect(),
+        named_credentials: named.collect(),
+        callback: holder::callback(&external).map(|provider| format!("/oauth/callback/{provider}")),
+        name: external.name,
+        label: external.label,
+        protocol: external.protocol,
+        sign_in: protocol.sign_in,
+        settings: external.settings,
+        headers: external.headers,
+        secrets: external.secrets.into_keys().collect(),
+        owner: external.owner,
+        updated_at: external.updated_at,
+    })
+}
+
+/// A name, as it is kept: names that differ in case alone are one name.
+fn named(given: &str, problems: &mut Vec<FieldProblem>) -> String {
+    user::name(given).unwrap_or_else(|words| {
+        problems.push(FieldProblem::new("name", words));
+        String::new()
+    })
+}
+
+fn label(given: Option<&str>, problems: &mut Vec<FieldProblem>) {
+    let Some(label) = given else { return };
+    let length = label.chars().count();
+    if label.trim().is_empty() || length > LABEL || label.chars().any(char::is_control) {
+        problems.push(FieldProblem::new("label", format!("must be one line of 1 to {LABEL} characters")));
+    }
+}
+
+fn in_the_way(kind: &str, name: &str) -> User {
+    User { kind: kind.into(), id: name.into(), name: name.into() }
+}
+
+/// Used where two moments make one version.
+fn later(a: Timestamp, b: Timestamp) -> u64 {
+    u64::try_from(a.max(b).as_nanosecond()).unwrap_or(u64::MAX)
+}
+
+/// Whether somebody looks after the host, and so may know of all of this.
+fn looks_after(actor: &Actor) -> bool {
+    actor.may(Permission::ManageSetup)
+}

@@ -1,0 +1,338 @@
+//! What principals sign in with: given, obtained, renewed and used by the very machinery of connections.
+//!
+//! To that machinery a holder is a connection of the host's own: it has an id, fields and a plan, and what it obtains stands
+//! under its id. It is in no list, and no guest ever sees it.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use super::states::{self, State};
+use super::{fill, later, looks_after, sheet};
+use crate::credentials::seal::Shelf;
+use crate::credentials::{Begin, Credentials, Finish, Pinned, Return, Unusable, native};
+use crate::model::actor::{Actor, Permission};
+use crate::model::audit::AuditAction;
+use crate::model::authentication::Authentication;
+use crate::model::connection::{Connection, Visibility};
+use crate::model::connector::{ConnectorRef, Installed, Surface};
+use crate::model::credential::{CLIENT_SECRET, Purpose};
+use crate::model::descriptor::SignIn;
+use crate::model::error::Error;
+use crate::model::id::{ConnectionId, Digest};
+use crate::model::named::{ExternalCredential, Holder, NATIVE, Principal, PrincipalKind};
+use crate::model::origin::Origin;
+use crate::model::secret::Secret;
+use crate::model::verdict::{Outcome, Verdict};
+use crate::model::view::{Authorization, AuthorizePrincipal};
+use crate::store::Writer;
+
+/// A holder as the machinery of connections takes it.
+#[derive(Debug, Clone)]
+pub(in crate::credentials) struct Signing {
+    pub(in crate::credentials) connection: Connection,
+    pub(in crate::credentials) installed: Installed,
+}
+
+impl Signing {
+    pub(in crate::credentials) fn pinned<'a>(&'a self, actor: &'a str) -> Pinned<'a> {
+        Pinned { connection: &self.connection, installed: &self.installed, actor }
+    }
+}
+
+/// Whether this connection stands for a principal.
+pub(in crate::credentials) fn is_holder(connection: &Connection) -> bool {
+    connection.connector.name.as_str() == NATIVE
+}
+
+/// The last part of the redirect URI of those who sign in to an external credential by a browser.
+pub(super) fn callback(external: &ExternalCredential) -> Option<String> {
+    let url: Url = external.settings.get("authorization-url")?.parse().ok()?;
+    Some(provider(&external.name, Origin::of(&url).as_ref()))
+}
+
+/// No identity provider and no connector can have it, for it holds a point; it names the service, as those of connections do.
+pub(in crate::credentials) fn provider(external: &str, service: Option<&Origin>) -> String {
+    let own = format!("external-credential.{external}");
+    match service {
+        Some(service) if service.scheme() == "https" && service.port() == 443 => format!("{own}.{}", service.host()),
+        Some(service) => format!("{own}.{}:{}", service.host(), service.port()),
+        None => own,
+    }
+}
+
+impl Credentials {
+    /// Makes a holder ready to sign in.
+    pub(super) fn signing(
+        &self,
+        external: &ExternalCredential,
+        principal: &Principal,
+        holder: &Holder,
+    ) -> Result<Signing, Error> {
+        let protocol = states::protocol(external)?;
+        let mut fields = protocol.settings.clone();
+        fields.extend(native::parameters(&protocol, &external.headers));
+        let (descriptor, _) = sheet(&external.label, &protocol, fields, native::origins(&external.settings));
+        let given = |name: &str| holder.settings.contains_key(name) || holder.secrets.contains_key(name);
+        let mut settings = external.settings.clone();
+        settings.extend(holder.settings.clone());
+        let reference = ConnectorRef {
+            name: NATIVE.parse().map_err(|error| Error::internal("naming a principal")(Box::new(error)))?,
+            version: semver::Version::new(0, 0, 0),
+            digest: Digest::of(b""),
+        };
+        let connection = Connection {
+            id: holder.id,
+            // Whatever changes in either of them makes another version.
+            version: later(external.updated_at, holder.updated_at),
+            name: principal.name.clone(),
+            description: String::new(),
+            connector: reference.clone(),
+            protocol: external.protocol.clone(),
+            authentication: native::plan(&external.protocol, &settings, &external.headers, given),
+            settings,
+            secrets: holder.secrets.clone(),
+            // Whose OAuth client it goes by.
+            identity_provider: Some(external.name.clone()),
+            named_credential: None,
+            vouched: false,
+            complete: true,
+            enabled: true,
+            verdict: None,
+            account: None,
+            discovered: BTreeMap::new(),
+            owner: holder.user.clone().unwrap_or_else(|| principal.owner.clone()),
+            visibility: Visibility::Private,
+            created_at: holder.updated_at,
+            updated_at: holder.updated_at,
+            credential_at: holder.updated_at,
+        };
+        let installed = Installed {
+            reference,
+            descriptor,
+            surface: Surface::default(),
+            size: 0,
+            enabled: true,
+            featured: false,
+            installed_at: holder.updated_at,
+            installed_by: principal.owner.clone(),
+        };
+        Ok(Signing { connection, installed })
+    }
+
+    /// How a connection, or a principal, authenticates with these settings.
+    pub(in crate::credentials) async fn plan_of(
+        &self,
+        pinned: Pinned<'_>,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Authentication, Error> {
+        if is_holder(pinned.connection) {
+            return Ok(pinned.connection.authentication.clone());
+        }
+        let protocol = pinned.installed.descriptor.protocol(&pinned.connection.protocol);
+        let protocol = protocol.ok_or_else(|| Error::not_found("protocol", &pinned.connection.protocol))?;
+        self.plan(pinned.installed, protocol, settings).await
+    }
+
+    /// The secret of the OAuth client that a principal signs in by.
+    pub(in crate::credentials) fn holders_client(&self, holder: &Connection) -> Result<Option<Secret>, Error> {
+        let Some(name) = &holder.identity_provider else { return Ok(None) };
+        let Some(external) = self.store.read(|reader| reader.external_credential(name))? else { return Ok(None) };
+        Ok(self.unseal_from(Shelf::ExternalCredentials, name, &external.secrets)?.remove(CLIENT_SECRET))
+    }
+
+    /// Keeps what somebody signs in with. Gives it, and the names of what was given.
+    pub(super) fn set_holder(
+        &self,
+        writer: &mut Writer<'_>,
+        external: &ExternalCredential,
+        principal: &Principal,
+        user: Option<&str>,
+        (settings, secrets): (BTreeMap<String, String>, &BTreeMap<String, Secret>),
+    ) -> Result<(Holder, Vec<String>), Error> {
+        let old = writer.holder_of(&principal.name, user)?;
+        let given: Vec<_> = settings.keys().chain(secrets.keys()).cloned().collect();
+        let mut holder = old.unwrap_or_else(|| Holder {
+            id: self.outside.connection_id(),
+            principal: principal.name.clone(),
+            user: user.map(str::to_owned),
+            settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            problem: None,
+            updated_at: self.outside.now(),
+        });
+        if given.is_empty() {
+            writer.put_holder(&holder)?;
+            return Ok((holder, given));
+        }
+        let protocol = states::protocol(external)?;
+        let parameters = native::parameters(&protocol, &external.headers);
+        let mut problems = Vec::new();
+        let mut values = holder.settings.clone();
+        values.extend(settings);
+        let stored = |name: &str| holder.secrets.contains_key(name);
+        let filled = fill("A principal", &protocol, &parameters, (values, secrets), &stored, &mut problems);
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        let changed = holder.settings != filled.settings || !filled.secrets.is_empty();
+        holder.settings = filled.settings;
+        holder.secrets.retain(|name, _| parameters.iter().any(|field| field.name == *name));
+        holder.secrets.extend(self.seal(holder.id, &filled.secrets));
+        if changed {
+            holder.updated_at = self.outside.now();
+            holder.problem = None;
+            // It was obtained with what was there before.
+            writer.remove_credential(holder.id)?;
+            writer.remove_pending_of(holder.id)?;
+        }
+        writer.put_holder(&holder)?;
+        Ok((holder, given))
+    }
+
+    /// Signs in, where that takes no person, and keeps what came of it.
+    pub(super) async fn obtain_unattended(&self, actor: &Actor, principal: &Principal) -> Result<(), Error> {
+        let user = (principal.kind == PrincipalKind::PerUser).then(|| actor.name());
+        let Some(state) = self.store.read(|reader| states::state_of(reader, principal, user))? else { return Ok(()) };
+        let State { external, holder, credential, configured, .. } = state;
+        let unattended = states::protocol(&external)?.sign_in == SignIn::Unattended;
+        let (true, true, Some(holder)) = (configured, unattended, holder) else { return Ok(()) };
+        let signing = self.signing(&external, principal, &holder)?;
+        let seen = credential.as_ref().map_or(0, |credential| credential.generation);
+        let problem = match self.renew_of(signing.pinned(actor.name()), seen).await {
+            Ok(()) => None,
+            Err(Unusable::Failed(failure)) => Some(failure.message),
+            Err(Unusable::Error(error)) => return Err(error),
+        };
+        self.store
+            .write(move |writer| {
+                if let Some(mut holder) = writer.holder(holder.id)? {
+                    holder.problem = problem;
+                    writer.put_holder(&holder)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+
+    /// Takes what somebody signs in with as this principal, and signs in or begins to.
+    pub(crate) async fn authorize_principal(
+        &self,
+        actor: &Actor,
+        name: &str,
+        base: Option<&Url>,
+        authorize: AuthorizePrincipal,
+    ) -> Result<Option<Authorization>, Unusable> {
+        let principal = self.principal_for(actor, name)?;
+        let user = match principal.kind {
+            PrincipalKind::Named if looks_after(actor) => None,
+            PrincipalKind::Named => return Err(Error::Forbidden { permission: Permission::ManageSetup }.into()),
+            PrincipalKind::PerUser => Some(actor.name().to_owned()),
+        };
+        let AuthorizePrincipal { settings, secrets, loopback_port } = authorize;
+        let (credentials, who, given) = (self.clone(), actor.clone(), principal.clone());
+        let (external, holder) = self
+            .store
+            .write(move |writer| {
+                let external = writer.external_credential(&given.external_credential)?;
+                let external =
+                    external.ok_or_else(|| Error::not_found("external credential", &given.external_credential))?;
+                let (holder, fields) =
+                    credentials.set_holder(writer, &external, &given, user.as_deref(), (settings, &secrets))?;
+                let event = credentials.done(&who, AuditAction::PrincipalAuthorize, &given.name);
+                writer.audit(&event.with_fields(fields))?;
+                Ok::<_, Error>((external, holder))
+            })
+            .await?;
+        self.setup_changed();
+        let signing = self.signing(&external, &principal, &holder)?;
+        if signing.connection.authentication.grant.authorization.is_none() {
+            self.obtain_unattended(actor, &principal).await?;
+            return Ok(None);
+        }
+        let Some(base) = base else { return Err(not_reachable().into()) };
+        let back = match loopback_port {
+            Some(0) => return Err(Error::field("loopback-port", "must be a port from 1 to 65535").into()),
+            Some(port) => Return::Loopback(port),
+            None => Return::Cookie,
+        };
+        let begin = Begin { base, back, purpose: Purpose::Connect };
+        let begun = self.begin(actor, signing.pinned(actor.name()), begin).await?;
+        Ok(Some(Authorization {
+            url: begun.url.to_string(),
+            redirect_uri: begun.redirect_uri,
+            expires_at: begun.expires_at,
+            cookie: begun.cookie,
+        }))
+    }
+
+    /// The principal that a sign-in is for, where it is for one.
+    pub(crate) fn principal_of(&self, finish: &Finish) -> Result<Option<String>, Error> {
+        let found = self.store.read(|reader| reader.holder(finish.pending.connection))?;
+        Ok(found.map(|holder| holder.principal))
+    }
+
+    /// Ends a sign-in of a principal: what came is in use from then on.
+    pub(crate) async fn finish_principal(&self, actor: &Actor, name: &str, finish: Finish) -> Result<Verdict, Unusable> {
+        let principal = self.principal_for(actor, name)?;
+        let id = finish.pending.connection;
+        let missing = || Error::not_found("principal", name);
+        let found = self.store.read(|reader| {
+            let external = reader.external_credential(&principal.external_credential)?;
+            Ok::<_, crate::store::StoreError>(external.zip(reader.holder(id)?))
+        });
+        let (external, holder) = found.map_err(Error::from)?.ok_or_else(missing)?;
+        let own = match principal.kind {
+            PrincipalKind::Named => looks_after(actor),
+            PrincipalKind::PerUser => holder.user.as_deref() == Some(actor.name()),
+        };
+        if !own {
+            return Err(missing().into());
+        }
+        let signing = self.signing(&external, &principal, &holder)?;
+        let obtained = self.exchange(signing.pinned(actor.name()), &finish).await?;
+        let credentials = self.clone();
+        let event = self.done(actor, AuditAction::PrincipalSignIn, &principal.name);
+        self.store
+            .write(move |writer| {
+                let Some(mut holder) = writer.holder(id)? else {
+                    return Err(Error::not_found("principal", &signing.connection.name));
+                };
+                let generation = writer.credential(id)?.map_or(0, |old| old.generation) + 1;
+                writer.put_credential(id, &credentials.sealed(id, generation, &obtained))?;
+                holder.problem = None;
+                writer.put_holder(&holder)?;
+                Ok(writer.audit(&event)?)
+            })
+            .await?;
+        self.setup_changed();
+        Ok(Verdict {
+            outcome: Outcome::Passed,
+            message: format!("The principal `{}` is signed in.", principal.name),
+            hint: None,
+            at: self.outside.now(),
+            microseconds: 0,
+            exchanges: Vec::new(),
+            log: None,
+        })
+    }
+
+    /// Forgets the permits of connections that go by this holder.
+    pub(in crate::credentials) fn forget_by(&self, holder: ConnectionId) {
+        let mut kept = self.kept.lock().expect("no holder of this lock panics");
+        let by = kept.iter().filter(|(_, usable)| usable.goes_by(holder)).map(|(id, _)| *id);
+        for id in by.collect::<Vec<_>>() {
+            kept.pop(&id);
+        }
+    }
+}
+
+fn not_reachable() -> Error {
+    Error::Refused {
+        rule: "not-reachable",
+        message: "nobody listens for the browser that comes back".into(),
+        hint: Some("start a server: `turnbuckle serve`".into()),
+    }
+}
