@@ -12,6 +12,7 @@ mod cli;
 mod connections;
 mod contract;
 mod data;
+mod definitions;
 mod embedded;
 mod flows;
 mod guests;

@@ -67,7 +67,7 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
 
     // The operator.
     let put = ["setup", "named-credential", "put", "legacy", "--url", &url, "--protocol", "basic"];
-    run(&[&put[..], &["--set", "username=robot", "--secret", &secret]].concat()).done().says("Authenticated   yes");
+    run(&[&put[..], &["--set", "username=robot", "--secret", &secret]].concat()).done().shows("Authenticated   yes");
     run(&["setup", "permission-set", "put", "workers", "--permission", &WORKS.join(",")]).done();
     run(&["setup", "user", "put", "bob", "--permission-set", "workers"]).done();
     let made = scene.world.json(&["setup", "token", "create", "bobs", "--user", "bob"]);
@@ -84,13 +84,13 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
     let seen = bob(&["connection", "show", "Orders", "--output", "json"]).done().json();
     assert_eq!((&seen["status"], &seen["verdict"]["outcome"]["failed"]), (&json!("inactive"), &json!("forbidden")));
     assert_eq!(seen["missing-permission"], Value::Null, "what is behind it is told to those who may give it");
-    run(&["connection", "show", "Orders"]).done().says("no permission set of bob opens the principal legacy");
+    run(&["connection", "show", "Orders"]).done().shows("no permission set of bob opens the principal legacy");
     assert!(scene.upstream.arrived().is_empty(), "nothing was sent");
 
     // The right is given.
-    run(&["setup", "permission-set", "put", "workers", "--principal", "legacy"]).done().says("legacy");
-    bob(&["connection", "test", "Orders"]).done().says("active");
-    bob(&["connection", "send", "Orders", "/me"]).done().says("ada");
+    run(&["setup", "permission-set", "put", "workers", "--principal", "legacy"]).done().shows("legacy");
+    bob(&["connection", "test", "Orders"]).done().shows("active");
+    bob(&["connection", "send", "Orders", "/me"]).done().shows("ada");
 
     // What is the named credential's is changed there.
     bob(&["connection", "edit", "Orders", "--set", "url=https://elsewhere.example.com"])
@@ -106,12 +106,12 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
     // It stands in the way of what it leans on, and leaves it behind.
     run(&["setup", "named-credential", "remove", "legacy"]).ended(5).says("in use by connection `Old orders`");
     bob(&["connection", "delete", "Old orders"]).done();
-    run(&["setup", "named-credential", "show", "legacy"]).done().says("Usable          yes");
+    run(&["setup", "named-credential", "show", "legacy"]).done().shows("Usable          yes");
     run(&["setup", "principal", "remove", "legacy"]).ended(5).says("in use by permission set `workers`");
     run(&["setup", "external-credential", "remove", "legacy"])
         .ended(5)
         .says("principal `legacy`, named credential `legacy`");
-    run(&["setup", "named-credential", "remove", "legacy"]).done().says("What it stood on stays");
+    run(&["setup", "named-credential", "remove", "legacy"]).done().shows("What it stood on stays");
     run(&["setup", "permission-set", "put", "workers", "--no-principal"]).done();
     run(&["setup", "principal", "remove", "legacy"]).done();
     run(&["setup", "external-credential", "remove", "legacy"]).done();
@@ -537,6 +537,6 @@ fn a_command_on_the_data_directory_alone_does_the_same() {
     let secret = ["--set", "username=robot", "--secret", "password=-"];
     world.run_with(TOKEN, &[&put[..], &secret].concat()).done();
     let create = ["connection", "create", "--connector", "http", "--name", "Orders", "--named-credential", "legacy"];
-    world.run(&[&create[..], &["--set", "test-path=/me"]].concat()).done().says("active");
-    world.run(&["setup", "external-credential", "protocols"]).done().says("custom-headers");
+    world.run(&[&create[..], &["--set", "test-path=/me"]].concat()).done().shows("active");
+    world.run(&["setup", "external-credential", "protocols"]).done().shows("custom-headers");
 }

@@ -108,6 +108,13 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
+        ("host.export-definitions", &[ViewConnections], "", Nothing),
+        (
+            "host.import-definitions",
+            &[ViewConnections],
+            "",
+            Json(json!({"definitions": {"format": "turnbuckle-definitions-1"}})),
+        ),
     ];
     for name in ["get", "head", "post", "put", "patch", "delete", "options"] {
         let name: &str = Box::leak(format!("connections.send-{name}").into_boxed_str());

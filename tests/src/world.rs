@@ -165,6 +165,13 @@ impl Ran {
         self
     }
 
+    /// Expects these words on standard output.
+    #[track_caller]
+    pub fn shows(self, words: &str) -> Self {
+        assert!(self.out.contains(words), "expected {words:?} on standard output:\n{}", self.out);
+        self
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {

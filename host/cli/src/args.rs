@@ -86,6 +86,13 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Make a new master key and seal every secret anew
     RotateKey,
+    /// Write out what is set up, as TOML without secrets
+    Export {
+        /// Where to [default: stdout]
+        file: Option<PathBuf>,
+    },
+    /// Make what a file says is set up, and leave alone what agrees with it
+    Import(ImportArguments),
     /// Connectors: build, install, look at
     #[command(subcommand)]
     Connector(connector::Verb),
@@ -124,6 +131,19 @@ pub(crate) struct Restore {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// What `export` wrote; - for standard input
+    pub(crate) file: PathBuf,
+    /// Only show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A secret of what is made: KIND/NAME/FIELD=@FILE, KIND/NAME/FIELD=env:VARIABLE or KIND/NAME/FIELD=-, where kind is
+    /// connection, principal, external-credential or identity-provider
+    #[arg(long, value_name = "KIND/NAME/FIELD=SOURCE")]
+    pub(crate) secret: Vec<crate::secret::SecretArgument>,
+}
+
 /// `name=value`, split at the first `=`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -160,6 +180,8 @@ mod tests {
           backup      Copy the store to a file while it runs; the master key is not in it
           restore     Put a backup back into an empty data directory
           rotate-key  Make a new master key and seal every secret anew
+          export      Write out what is set up, as TOML without secrets
+          import      Make what a file says is set up, and leave alone what agrees with it
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection

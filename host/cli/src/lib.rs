@@ -6,6 +6,7 @@ pub mod build;
 mod client;
 mod connection;
 mod connector;
+mod definitions;
 mod demo;
 mod doctor;
 mod exit;
@@ -68,6 +69,8 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Backup { file } => upkeep::backup(&file, session).await,
         Command::Restore(restore) => upkeep::restore(&restore, session).await,
         Command::RotateKey => upkeep::rotate_key(session).await,
+        Command::Export { file } => definitions::export(file.as_deref(), session).await,
+        Command::Import(import) => definitions::import(import, session).await,
         Command::Connector(verb) => connector::run(verb, session).await,
         Command::Connection(verb) => connection::run(verb, session).await,
         Command::Flow(verb) => flow::run(verb, session).await,

@@ -1,6 +1,7 @@
 //! The host: a cheap handle that everything else is called on.
 
 mod audit;
+mod definitions;
 mod named;
 mod open;
 mod users;

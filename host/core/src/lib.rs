@@ -46,7 +46,9 @@ pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, CredentialProtocol,
+    Alert, ConnectionDefinition, ConnectorDefinition, Definitions, ExternalCredentialDefinition,
+    IdentityProviderDefinition, Import, ImportAction, ImportReport, ImportRow, NamedCredentialDefinition,
+    PermissionSetDefinition, PrincipalDefinition, UserDefinition, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, CredentialProtocol,
     ExternalCredentialView, MissingPermission, NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential,
     PutNamedCredential, PutPrincipal, SignedIn, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
     Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView,

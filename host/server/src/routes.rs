@@ -4,6 +4,7 @@ mod audit;
 mod authorize;
 mod connections;
 mod connectors;
+mod definitions;
 mod flows;
 mod host;
 mod named;
@@ -125,6 +126,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))
+        .routes(routes!(definitions::export, definitions::import))
         .split_for_parts();
     // Routed by hand, for it takes methods that the description has no word for.
     for (method, name) in send::METHODS {

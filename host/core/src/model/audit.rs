@@ -170,6 +170,10 @@ actions! {
     HostRotateKey = "host.rotate-key",
     /// The store was copied.
     HostBackup = "host.backup",
+    /// What is set up was read out, without secrets.
+    HostExport = "host.export",
+    /// What was set up elsewhere was to be made; each thing that was has a record of its own.
+    HostImport = "host.import",
     /// Looked at.
     HostView = "host.view",
     /// The audit was read.

@@ -1,5 +1,6 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
+mod definitions;
 mod named;
 mod sign_in;
 mod users;
@@ -19,6 +20,11 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
+pub use definitions::{
+    ConnectionDefinition, ConnectorDefinition, Definitions, ExternalCredentialDefinition, IdentityProviderDefinition,
+    Import, ImportAction, ImportReport, ImportRow, NamedCredentialDefinition, PermissionSetDefinition,
+    PrincipalDefinition, UserDefinition,
+};
 pub use named::{
     AuthorizePrincipal, AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, MissingPermission,
     NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential, PutNamedCredential, PutPrincipal, SignedIn,
