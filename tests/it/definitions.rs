@@ -16,8 +16,7 @@ fn filled() -> Scene {
         "settings": {"authorization-server": url},
     });
     put(&scene.api, "/setup/identity-providers/login", &provider).ended(200);
-    let credential =
-        json!({"protocol": "basic", "settings": {"username": "robot"}, "secrets": {"password": TOKEN}});
+    let credential = json!({"protocol": "basic", "settings": {"username": "robot"}, "secrets": {"password": TOKEN}});
     put(&scene.api, "/setup/named-credentials/legacy", &json!({"url": url, "credential": credential})).ended(200);
     let set = json!({"permissions": WORKS, "principals": ["legacy"]});
     put(&scene.api, "/setup/permission-sets/workers", &set).ended(200);
@@ -40,7 +39,8 @@ fn a_host_is_made_like_another_from_its_definitions_and_a_second_time_changes_no
     let scene = filled();
     let text = scene.world.run(&["export"]).done().out;
     assert!(text.starts_with("format = \"turnbuckle-definitions-1\"\n"), "{text}");
-    for part in ["[[connections]]", "name = \"Orders\"", "secrets = [\"token\"]", "[[named-credentials]]", "[[users]]"] {
+    for part in ["[[connections]]", "name = \"Orders\"", "secrets = [\"token\"]", "[[named-credentials]]", "[[users]]"]
+    {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert_eq!(leaks::in_bytes(text.as_bytes(), TOKEN), Vec::<&str>::new());
@@ -59,15 +59,12 @@ fn a_host_is_made_like_another_from_its_definitions_and_a_second_time_changes_no
     assert_eq!(other.json(&["setup", "named-credential", "list"]), json!([]));
 
     let key = other.file("token", TOKEN);
-    let secrets: Vec<_> = [
-        "connection/Orders/token",
-        "principal/legacy/password",
-        "identity-provider/login/client-secret",
-    ]
-    .map(|name| format!("{name}=@{}", key.display()))
-    .into_iter()
-    .flat_map(|secret| ["--secret".to_owned(), secret])
-    .collect();
+    let secrets: Vec<_> =
+        ["connection/Orders/token", "principal/legacy/password", "identity-provider/login/client-secret"]
+            .map(|name| format!("{name}=@{}", key.display()))
+            .into_iter()
+            .flat_map(|secret| ["--secret".to_owned(), secret])
+            .collect();
     let mut import = vec!["import".to_owned(), file.to_owned(), "--output".into(), "json".into()];
     import.extend(secrets);
     let first = other.run(&import).done().json();
@@ -130,8 +127,8 @@ fn nobody_reads_or_makes_by_definitions_what_they_could_not_by_hand() {
     wanted["connectors"][0]["enabled"] = json!(false);
     let report = bob.post("/host/definitions", &json!({"definitions": wanted})).ended(200).json();
     let row = |kind: &str, name: &str| {
-        let rows = report["rows"].as_array().unwrap().iter();
-        rows.filter(|row| row["kind"] == kind && row["name"].as_str().unwrap().starts_with(name)).cloned().next().unwrap()
+        let mut rows = report["rows"].as_array().unwrap().iter();
+        rows.find(|row| row["kind"] == kind && row["name"].as_str().unwrap().starts_with(name)).cloned().unwrap()
     };
     for (kind, name) in [("permission-set", ""), ("user", ""), ("connector", ""), ("named-credential", "legacy")] {
         let row = row(kind, name);

@@ -8,7 +8,8 @@ use serde_json::json;
 use turnbuckle::config::Config;
 use turnbuckle::{
     Actor, AuditFilter, AuditOutcome, AuditRecord, Body, Compiler, ConnectionFilter, ConnectorFilter, EditConnection,
-    Error, Host, NewConnection, Permission, Progress, PutFlow, PutUse, Reconnect, Status, Visibility,
+    Error, FailureKind, Host, NewConnection, Outcome, Permission, Progress, PutFlow, PutUse, Reconnect, Status,
+    Visibility,
 };
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Reply, Upstream};
@@ -248,4 +249,28 @@ async fn an_embedder_finds_nothing_but_setup_where_integrations_are_switched_off
     assert_eq!(host.users(&root).unwrap().len(), 0);
     let filter = AuditFilter { outcome: Some(AuditOutcome::Refused), ..AuditFilter::default() };
     assert!(!host.audit(&root, &filter).await.unwrap().items.is_empty(), "and each refusal is on record");
+}
+
+#[tokio::test]
+async fn an_embedder_says_which_principals_its_own_actors_may_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let (host, upstream) = host(folder.path()).await;
+    let credential = json!({
+        "protocol": "custom-headers",
+        "headers": [{"name": "Authorization", "value": "Bearer {token}"}],
+        "secrets": {"token": TOKEN},
+    });
+    let put = serde_json::from_value(json!({"url": upstream.origin(), "credential": credential})).unwrap();
+    host.put_named_credential(&root(), "shop", put).await.unwrap();
+    let by_name = |name: &str| -> NewConnection {
+        let settings = json!({"test-path": "/me"});
+        let new = json!({"name": name, "connector": "http", "named-credential": "shop", "settings": settings});
+        serde_json::from_value(new).unwrap()
+    };
+    let ada = Actor::new("ada", [Permission::ViewConnections, Permission::ManageConnections]);
+    let closed = host.create_connection(&ada, by_name("Closed")).await.unwrap();
+    assert_eq!(closed.status, Status::Inactive);
+    assert_eq!(closed.verdict.unwrap().outcome, Outcome::Failed(FailureKind::Forbidden));
+    let open = host.create_connection(&ada.opening(["shop".to_owned()]), by_name("Open")).await.unwrap();
+    assert_eq!(open.status, Status::Active);
 }

@@ -31,8 +31,7 @@ fn basic(username: &str) -> String {
 /// Sets up three objects of one name, by basic authentication as `robot`.
 fn set_up(scene: &Scene, name: &str) -> Value {
     takes(scene, "authorization", &basic("robot"));
-    let credential =
-        json!({"protocol": "basic", "settings": {"username": "robot"}, "secrets": {"password": TOKEN}});
+    let credential = json!({"protocol": "basic", "settings": {"username": "robot"}, "secrets": {"password": TOKEN}});
     let body = json!({"url": scene.upstream.origin(), "credential": credential});
     put(&scene.api, &format!("/setup/named-credentials/{name}"), &body).ended(200).json()
 }
@@ -67,7 +66,7 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
 
     // The operator.
     let put = ["setup", "named-credential", "put", "legacy", "--url", &url, "--protocol", "basic"];
-    run(&[&put[..], &["--set", "username=robot", "--secret", &secret]].concat()).done().shows("Authenticated   yes");
+    run(&[&put[..], &["--set", "username=robot", "--secret", &secret]].concat()).done().shows("Authenticated  yes");
     run(&["setup", "permission-set", "put", "workers", "--permission", &WORKS.join(",")]).done();
     run(&["setup", "user", "put", "bob", "--permission-set", "workers"]).done();
     let made = scene.world.json(&["setup", "token", "create", "bobs", "--user", "bob"]);
@@ -82,7 +81,7 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
         .says("`bob`, who owns the connection, may not use the named credential `legacy`")
         .says("a permission set that opens its principal");
     let seen = bob(&["connection", "show", "Orders", "--output", "json"]).done().json();
-    assert_eq!((&seen["status"], &seen["verdict"]["outcome"]["failed"]), (&json!("inactive"), &json!("forbidden")));
+    assert_eq!((&seen["status"], &seen["verdict"]["kind"]), (&json!("inactive"), &json!("forbidden")));
     assert_eq!(seen["missing-permission"], Value::Null, "what is behind it is told to those who may give it");
     run(&["connection", "show", "Orders"]).done().shows("no permission set of bob opens the principal legacy");
     assert!(scene.upstream.arrived().is_empty(), "nothing was sent");
@@ -106,7 +105,7 @@ fn an_operator_sets_a_credential_up_and_a_user_connects_on_it_without_ever_seein
     // It stands in the way of what it leans on, and leaves it behind.
     run(&["setup", "named-credential", "remove", "legacy"]).ended(5).says("in use by connection `Old orders`");
     bob(&["connection", "delete", "Old orders"]).done();
-    run(&["setup", "named-credential", "show", "legacy"]).done().shows("Usable          yes");
+    run(&["setup", "named-credential", "show", "legacy"]).done().shows("Usable         yes");
     run(&["setup", "principal", "remove", "legacy"]).ended(5).says("in use by permission set `workers`");
     run(&["setup", "external-credential", "remove", "legacy"])
         .ended(5)
@@ -190,7 +189,8 @@ fn every_way_to_sign_in_reaches_the_service() {
         ),
     ] {
         scene.upstream.on("GET", "/me", move |arrived| {
-            let good = arrived.header(header).starts_with(&begins) && begins.is_empty() == arrived.header(header).is_empty();
+            let good =
+                arrived.header(header).starts_with(&begins) && begins.is_empty() == arrived.header(header).is_empty();
             if good { Reply::json(200, &json!({"login": "ada"})) } else { Reply::status(401) }
         });
         let body = json!({"url": url, "credential": credential});
@@ -214,8 +214,7 @@ fn every_way_to_sign_in_reaches_the_service() {
     assert!(asked[1].1.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJ"));
     let listed = scene.api.get("/setup/credential-protocols").ended(200).json();
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|protocol| protocol["name"].as_str().unwrap()).collect();
-    let covered =
-        ["none", "basic", "custom-headers", "aws-sigv4", "oauth2-client-credentials", "jwt-bearer", "oauth2"];
+    let covered = ["none", "basic", "custom-headers", "aws-sigv4", "oauth2-client-credentials", "jwt-bearer", "oauth2"];
     assert_eq!(names, covered, "the browser has a test of its own");
 }
 
@@ -225,7 +224,10 @@ fn by_browser(scene: &Scene, kind: &str) -> String {
     scene.upstream.on("POST", "/oauth/token", |arrived: &Arrived| {
         let form = arrived.text();
         let whose = form.split('&').find_map(|pair| pair.strip_prefix("code=")).unwrap_or("renewed").to_owned();
-        Reply::json(200, &json!({"access_token": format!("token-of-{whose}"), "refresh_token": "rt", "expires_in": 3600}))
+        Reply::json(
+            200,
+            &json!({"access_token": format!("token-of-{whose}"), "refresh_token": "rt", "expires_in": 3600}),
+        )
     });
     let credential = json!({
         "protocol": "oauth2",
@@ -287,7 +289,10 @@ fn a_person_signs_a_principal_in_and_it_is_renewed_once_for_all_its_connections(
     assert_eq!(tested["status"], "needs-reconnect", "{tested:#}");
     assert!(tested["verdict"]["hint"].as_str().unwrap().contains("principal of the named credential `sso`"));
     let named = scene.api.get("/setup/named-credentials/sso").ended(200).json();
-    assert_eq!((&named["configured"], &named["authenticated"], &named["enabled"]), (&json!(true), &json!(false), &json!(true)));
+    assert_eq!(
+        (&named["configured"], &named["authenticated"], &named["enabled"]),
+        (&json!(true), &json!(false), &json!(true))
+    );
     assert_eq!(leaks::in_folder(&scene.world.data(), TOKEN), Vec::<String>::new());
 }
 
@@ -318,7 +323,7 @@ fn of_a_principal_per_user_everybody_has_an_own_one() {
     // A user who is removed takes the own one along.
     delete(&scene.api, "/setup/users/bob").ended(204);
     let tested = scene.api.post("/connections/Bobs/test", &Value::Null).ended(200).json();
-    assert_eq!(tested["verdict"]["outcome"]["failed"], "forbidden", "{tested:#}");
+    assert_eq!(tested["verdict"]["kind"], "forbidden", "{tested:#}");
     assert_eq!(scene.api.get("/setup/principals/sso").json()["users"], json!(["ada"]));
 }
 
@@ -448,7 +453,11 @@ fn bad_setup_is_told_field_by_field_and_changes_nothing() {
                 "authorization-url": "https://u@login.example.com", "token-url": "login", "client-id": "a"}}),
             &["authorization-url", "token-url", "client-secret"],
         ),
-        ("external-credentials/x", json!({"protocol": "aws-sigv4", "settings": {"regoin": "x"}}), &["region", "service", "regoin"]),
+        (
+            "external-credentials/x",
+            json!({"protocol": "aws-sigv4", "settings": {"regoin": "x"}}),
+            &["region", "service", "regoin"],
+        ),
         ("principals/x", json!({}), &["external-credential"]),
         ("permission-sets/x", json!({"permissions": [], "principals": ["nobody"]}), &["principals"]),
     ] {
@@ -489,9 +498,11 @@ fn what_is_stored_is_not_sent_elsewhere_by_a_change_of_address() {
 fn an_unattended_sign_in_that_fails_is_told_and_can_be_mended() {
     let scene = Scene::http();
     let url = scene.upstream.origin();
-    scene.upstream.on("POST", "/oauth/token", |arrived: &Arrived| match arrived.header("authorization") == basic("robot") {
-        true => Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})),
-        false => Reply::json(401, &json!({"error": "invalid_client"})),
+    scene.upstream.on("POST", "/oauth/token", |arrived: &Arrived| {
+        match arrived.header("authorization") == basic("robot") {
+            true => Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})),
+            false => Reply::json(401, &json!({"error": "invalid_client"})),
+        }
     });
     let credential = json!({
         "protocol": "oauth2-client-credentials",
@@ -539,4 +550,27 @@ fn a_command_on_the_data_directory_alone_does_the_same() {
     let create = ["connection", "create", "--connector", "http", "--name", "Orders", "--named-credential", "legacy"];
     world.run(&[&create[..], &["--set", "test-path=/me"]].concat()).done().shows("active");
     world.run(&["setup", "external-credential", "protocols"]).done().shows("custom-headers");
+}
+
+#[test]
+fn things_of_different_kinds_may_have_one_name_and_keep_apart() {
+    let scene = Scene::http();
+    set_up(&scene, "legacy");
+    let provider = json!({
+        "connector": "http", "protocol": "oauth2", "client-id": "app", "client-secret": "another secret",
+        "settings": {"authorization-server": scene.upstream.origin()},
+    });
+    put(&scene.api, "/setup/identity-providers/legacy", &provider).ended(200);
+    let legacy = opened(&scene, "legacy", &["legacy"]);
+    assert_eq!(connect(&legacy, "legacy", "legacy").ended(201).json()["status"], "active");
+    delete(&scene.api, "/setup/identity-providers/legacy").ended(204);
+    legacy.get("/connections/legacy/send?url=/me").ended(200);
+    delete(&legacy, "/connections/legacy").ended(204);
+    delete(&scene.api, "/setup/named-credentials/legacy").ended(204);
+    for path in ["principals", "external-credentials", "permission-sets", "users"] {
+        scene.api.get(&format!("/setup/{path}/legacy")).ended(200);
+    }
+    // A principal is no connection, whatever its holder is to the host.
+    let listed = scene.api.get("/connections").ended(200).json();
+    assert_eq!(listed["items"], json!([]));
 }

@@ -24,11 +24,14 @@ use Sent::{Component, Json, Nothing};
 type Row = (&'static str, &'static [Permission], &'static str, Sent);
 
 /// Stands for what is there, and for what is not.
-const THERE: [(&str, &str); 7] = [
+const THERE: [(&str, &str); 10] = [
     ("connections", "Orders"),
     ("connectors", "http"),
     ("flows", "nightly"),
     ("identity-providers", "any"),
+    ("external-credentials", "legacy"),
+    ("principals", "legacy"),
+    ("named-credentials", "legacy"),
     ("permission-sets", "plain"),
     ("users", "zoe"),
     ("tokens", "spare"),
@@ -60,7 +63,12 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("connections.enable", &[ManageConnections], "", Nothing),
         ("connections.disable", &[ManageConnections], "", Nothing),
         ("connections.authorize", &[ManageConnections], "", Json(json!({}))),
-        ("connections.complete-authorization", &[ManageConnections, ViewConnections], "", Json(json!({"receipt": "r"}))),
+        (
+            "connections.complete-authorization",
+            &[ViewConnections, ManageConnections],
+            "",
+            Json(json!({"receipt": "r"})),
+        ),
         ("connections.transfer", &[ManageConnections, ManageSetup], "", Json(json!({"to": "zoe"}))),
         ("connections.flows", &[ViewConnections], "", Nothing),
         ("connections.history", &[ViewConnections], "", Nothing),
@@ -181,6 +189,8 @@ fn filled() -> Scene {
     scene.connected("Orders");
     let put = |path: &str, body: Value| scene.api.send(Method::PUT, path, &body).ended(200);
     put("/flows/nightly", json!({"name": "Nightly", "status": "draft"}));
+    let credential = json!({"url": "https://legacy.example.com", "credential": {"protocol": "none"}});
+    put("/setup/named-credentials/legacy", credential);
     put("/setup/permission-sets/plain", json!({"permissions": []}));
     put("/setup/users/zoe", json!({}));
     scene.api.post("/setup/tokens", &json!({"name": "spare", "user": "zoe"})).ended(201);

@@ -39,21 +39,21 @@ pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Pro
 pub use model::error::{Error, FieldProblem, User};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
-pub use model::origin::{Origin, OriginError};
 pub use model::named::{HeaderTemplate, PrincipalKind};
+pub use model::origin::{Origin, OriginError};
 pub use model::outside::Outside;
 pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, ConnectionDefinition, ConnectorDefinition, Definitions, ExternalCredentialDefinition,
-    IdentityProviderDefinition, Import, ImportAction, ImportReport, ImportRow, NamedCredentialDefinition,
-    PermissionSetDefinition, PrincipalDefinition, UserDefinition, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, CredentialProtocol,
-    ExternalCredentialView, MissingPermission, NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential,
-    PutNamedCredential, PutPrincipal, SignedIn, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
-    Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView,
-    InstallReport, NewConnection, NewToken, Page, PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser,
-    Reconnect, Reconnected, Rotation, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView,
-    Whoami,
+    Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, ConnectionDefinition,
+    ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView, Cookie, CreatedToken,
+    CredentialProtocol, CredentialView, Definitions, EditConnection, ExternalCredentialDefinition,
+    ExternalCredentialView, FlowReport, FlowRow, HostReport, IdentityProviderDefinition, IdentityProviderView, Import,
+    ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition,
+    NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, PrincipalDefinition, PrincipalView,
+    PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet,
+    PutPrincipal, PutUse, PutUser, Reconnect, Reconnected, Rotation, SignedIn, TokenView, Tokens, Transferred, Upgrade,
+    UpgradeReport, UpgradeRow, UserDefinition, UserView, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

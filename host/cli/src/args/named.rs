@@ -115,6 +115,17 @@ pub(crate) enum NamedCredential {
     },
 }
 
+/// Whether connections may use it.
+#[derive(Debug, Args)]
+pub(crate) struct Switch {
+    /// Let its connections use it again
+    #[arg(long, conflicts_with = "disable")]
+    pub(crate) enable: bool,
+    /// Let no connection use it
+    #[arg(long)]
+    pub(crate) disable: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PutNamedCredential {
     /// Its name, kebab-case
@@ -128,12 +139,8 @@ pub(crate) struct PutNamedCredential {
     /// What it stands on [default: the external credential of the same name]
     #[arg(long, value_name = "NAME", conflicts_with = "protocol")]
     pub(crate) external_credential: Option<String>,
-    /// Let its connections use it again
-    #[arg(long, conflicts_with = "disable")]
-    pub(crate) enable: bool,
-    /// Let no connection use it
-    #[arg(long)]
-    pub(crate) disable: bool,
+    #[command(flatten)]
+    pub(crate) switch: Switch,
     /// Send what is stored to another address than the one that it was given for
     #[arg(long)]
     pub(crate) accept: bool,

@@ -96,8 +96,7 @@ async fn sign_in(
     output: Output,
 ) -> Result<Document<Reconnected>, Error> {
     let listening = Listening::begin().await?;
-    let body =
-        json!({"loopback-port": listening.port(), "reconnect": reconnect, "accept-account": accept_account});
+    let body = json!({"loopback-port": listening.port(), "reconnect": reconnect, "accept-account": accept_account});
     let call = client.post(&["connections", key, "authorize"]).json(&body);
     let begun: Document<Authorization> = call.answer().await?;
     let again = format!("turnbuckle connection authorize '{key}'");

@@ -1,9 +1,7 @@
 //! `turnbuckle setup external-credential|principal|named-credential …`
 
 use serde_json::{Value, json};
-use turnbuckle::{
-    AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, NamedCredentialView, PrincipalView,
-};
+use turnbuckle::{AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, NamedCredentialView, PrincipalView};
 
 use crate::Session;
 use crate::args::connection::Fields;
@@ -116,7 +114,7 @@ fn named_body(given: args::PutNamedCredential) -> Result<Value, Error> {
     put(&mut body, "label", given.label);
     put(&mut body, "url", given.url);
     put(&mut body, "external-credential", given.external_credential);
-    put(&mut body, "enabled", if given.disable { Some(false) } else { given.enable.then_some(true) });
+    put(&mut body, "enabled", if given.switch.disable { Some(false) } else { given.switch.enable.then_some(true) });
     let args::Protocol { protocol, header } = given.protocol;
     let with_credential =
         protocol.is_some() || !header.is_empty() || !given.set.is_empty() || !given.secret.is_empty() || given.per_user;

@@ -40,7 +40,10 @@ pub(crate) fn one(view: &ConnectionView) -> String {
     if let Some(provider) = &view.identity_provider {
         facts.text("OAuth client", &format!("of the identity provider {provider}"));
     }
-    facts.some("Credential", view.named_credential.as_ref().map(|name| format!("the named credential {name}")).as_deref());
+    facts.some(
+        "Credential",
+        view.named_credential.as_ref().map(|name| format!("the named credential {name}")).as_deref(),
+    );
     if let Some(missing) = &view.missing_permission {
         let words = format!("no permission set of {} opens the principal {}", missing.user, missing.principal);
         facts.text("Missing", &words);

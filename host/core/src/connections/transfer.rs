@@ -35,7 +35,8 @@ impl Connections {
                 if from == to {
                     return Ok(Transferred { connection: old.id, name: old.name, version: old.version, from, to });
                 }
-                let new = Connection { version: old.version + 1, owner: to.clone(), vouched: false, updated_at: now, ..old };
+                let new =
+                    Connection { version: old.version + 1, owner: to.clone(), vouched: false, updated_at: now, ..old };
                 writer.put_connection(&new)?;
                 writer.append_change(
                     new.id,

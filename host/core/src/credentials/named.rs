@@ -4,6 +4,7 @@
 //! all, and nobody sees one without what it stands on.
 
 mod holder;
+mod remove;
 mod states;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,8 @@ use super::{Credentials, native};
 use crate::egress;
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
-use crate::model::connection::Visibility;
 use crate::model::descriptor::{Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
-use crate::model::error::{Error, FieldProblem, User};
+use crate::model::error::{Error, FieldProblem};
 use crate::model::form::{self, Filled, Known};
 use crate::model::named::{ExternalCredential, NamedCredential, Principal, PrincipalKind};
 use crate::model::origin::Origin;
@@ -32,8 +32,6 @@ use crate::store::{Reader, StoreError, Writer};
 pub(super) use holder::{is_holder, provider};
 pub(crate) use states::Endpoint;
 
-/// How much stands in the way of a removal is told up to here.
-const TOLD: usize = 20;
 const LABEL: usize = 80;
 
 impl Credentials {
@@ -64,8 +62,7 @@ impl Credentials {
         put: PutPrincipal,
     ) -> Result<PrincipalView, Error> {
         let (credentials, who, given) = (self.clone(), actor.clone(), name.to_owned());
-        let principal =
-            self.store.write(move |writer| credentials.set_principal(writer, &who, &given, put)).await?;
+        let principal = self.store.write(move |writer| credentials.set_principal(writer, &who, &given, put)).await?;
         self.setup_changed();
         if principal.kind == PrincipalKind::Named {
             self.obtain_unattended(actor, &principal).await?;
@@ -269,7 +266,8 @@ impl Credentials {
             known.settings.iter().any(is) || (known.name != native::HEADERS && !known.parameters.iter().any(is))
         };
         let (outer, inner) = settings.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
-        let (outer_secrets, inner_secrets) = secrets.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
+        let (outer_secrets, inner_secrets) =
+            secrets.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
         let external = PutExternalCredential {
             label: put.label.clone(),
             protocol,
@@ -378,11 +376,10 @@ impl Credentials {
 impl Credentials {
     /// External credentials, by name.
     pub(crate) fn externals(&self) -> Result<Vec<ExternalCredentialView>, Error> {
-        let views = self.store.read(|reader| {
+        self.store.read(|reader| {
             let all = reader.external_credentials()?.into_iter();
-            Ok::<_, StoreError>(all.map(|external| external_view(reader, external)).collect::<Result<_, _>>())
-        })?;
-        views
+            Ok::<_, StoreError>(all.map(|external| external_view(reader, external)).collect())
+        })?
     }
 
     /// One of them.
@@ -397,94 +394,6 @@ impl Credentials {
     }
 }
 
-/// Removed.
-impl Credentials {
-    /// Removes an external credential that nothing stands on.
-    pub(crate) async fn remove_external(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let name = self.external(name)?.name;
-        let event = self.done(actor, AuditAction::ExternalCredentialRemove, &name);
-        self.store
-            .write(move |writer| {
-                let principals = writer.principals_of(&name)?.into_iter().map(|found| ("principal", found.name));
-                let named = writer.named_credentials()?.into_iter();
-                let named = named.filter(|found| found.external_credential == name);
-                let named = named.map(|found| ("named credential", found.name));
-                let users: Vec<_> = principals.chain(named).map(|(kind, name)| in_the_way(kind, &name)).collect();
-                if !users.is_empty() {
-                    return Err(Error::InUse { kind: "external credential", name, users });
-                }
-                match writer.remove_external_credential(&name)? {
-                    true => Ok(writer.audit(&event)?),
-                    false => Err(Error::not_found("external credential", name)),
-                }
-            })
-            .await?;
-        self.setup_changed();
-        Ok(())
-    }
-
-    /// Removes a principal that no permission set opens and no connection goes by.
-    pub(crate) async fn remove_principal(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let principal = self.principal(actor, name)?;
-        let (name, external) = (principal.name, principal.external_credential);
-        let event = self.done(actor, AuditAction::PrincipalRemove, &name);
-        let who = actor.name().to_owned();
-        self.store
-            .write(move |writer| {
-                let sets = writer.permission_sets()?.into_iter().filter(|set| set.principals.contains(&name));
-                let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
-                for named in writer.named_credentials()? {
-                    if named.external_credential == external {
-                        users.extend(connections_by(writer, &named.name, &who)?);
-                    }
-                }
-                if !users.is_empty() {
-                    return Err(Error::InUse { kind: "principal", name, users });
-                }
-                match writer.remove_principal(&name)? {
-                    true => Ok(writer.audit(&event)?),
-                    false => Err(Error::not_found("principal", name)),
-                }
-            })
-            .await?;
-        self.setup_changed();
-        Ok(())
-    }
-
-    /// Removes a named credential that no connection uses.
-    pub(crate) async fn remove_named(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let name = self.named(actor, name)?.name;
-        let event = self.done(actor, AuditAction::NamedCredentialRemove, &name);
-        let who = actor.name().to_owned();
-        self.store
-            .write(move |writer| {
-                let users = connections_by(writer, &name, &who)?;
-                if !users.is_empty() {
-                    return Err(Error::InUse { kind: "named credential", name, users });
-                }
-                match writer.remove_named_credential(&name)? {
-                    true => Ok(writer.audit(&event)?),
-                    false => Err(Error::not_found("named credential", name)),
-                }
-            })
-            .await?;
-        self.setup_changed();
-        Ok(())
-    }
-}
-
-/// Connections by a named credential, as they may be told: a private one of somebody else by its id alone.
-fn connections_by(reader: &Reader<'_>, named: &str, who: &str) -> Result<Vec<User>, StoreError> {
-    let mut users = Vec::new();
-    for id in reader.connections_by_named(named, TOLD)? {
-        let Some(connection) = reader.shared_connection(id)? else { continue };
-        let hidden = connection.visibility == Visibility::Private && connection.owner != who;
-        let name = if hidden { id.to_string() } else { connection.name.clone() };
-        users.push(User { kind: "connection".into(), id: id.to_string(), name });
-    }
-    Ok(users)
-}
-
 /// Stored secrets were given for the places that they go to now.
 fn stays_where_it_was(reader: &Reader<'_>, old: &ExternalCredential, filled: &Filled) -> Result<(), Error> {
     let (before, after) = (native::origins(&old.settings), native::origins(&filled.settings));
@@ -492,7 +401,9 @@ fn stays_where_it_was(reader: &Reader<'_>, old: &ExternalCredential, filled: &Fi
     let kept: Vec<_> = old.secrets.keys().filter(|name| !filled.secrets.contains_key(*name)).collect();
     if !kept.is_empty() {
         let words = format!("give it again: it was given for another address, and would be sent to {new} now");
-        return Err(Error::Invalid { problems: kept.into_iter().map(|name| FieldProblem::new(name, &words)).collect() });
+        return Err(Error::Invalid {
+            problems: kept.into_iter().map(|name| FieldProblem::new(name, &words)).collect(),
+        });
     }
     for principal in reader.principals_of(&old.name)? {
         if reader.holders_of(&principal.name)?.iter().any(|holder| !holder.secrets.is_empty()) {
@@ -538,7 +449,12 @@ fn fill(
 }
 
 /// What a connector would say of itself that offered this protocol alone.
-fn sheet(whose: &str, protocol: &CredentialProtocol, fields: Vec<Field>, origins: Vec<String>) -> (Descriptor, Protocol) {
+fn sheet(
+    whose: &str,
+    protocol: &CredentialProtocol,
+    fields: Vec<Field>,
+    origins: Vec<String>,
+) -> (Descriptor, Protocol) {
     let protocol = Protocol {
         name: protocol.name.clone(),
         label: protocol.label.clone(),
@@ -599,10 +515,6 @@ fn label(given: Option<&str>, problems: &mut Vec<FieldProblem>) {
     if label.trim().is_empty() || length > LABEL || label.chars().any(char::is_control) {
         problems.push(FieldProblem::new("label", format!("must be one line of 1 to {LABEL} characters")));
     }
-}
-
-fn in_the_way(kind: &str, name: &str) -> User {
-    User { kind: kind.into(), id: name.into(), name: name.into() }
 }
 
 /// Used where two moments make one version.

@@ -213,7 +213,8 @@ pub(super) fn judge(
 
 /// An address that somebody signs in at.
 fn endpoint(text: &str) -> Result<Origin, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error}; write a whole URL, such as https://login.example.com/token"))?;
+    let url = Url::parse(text)
+        .map_err(|error| format!("{error}; write a whole URL, such as https://login.example.com/token"))?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("must hold neither a user name nor a fragment".into());
     }

@@ -18,8 +18,8 @@ use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use super::grant::Obtained;
-use super::seal::Shelf;
 use super::named::{self, is_holder};
+use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable, answer};
 use crate::egress;
 use crate::model::actor::Actor;

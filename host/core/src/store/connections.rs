@@ -271,9 +271,11 @@ fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
         (Table::ConnectionsByOwner, codec::joined(&[&codec::owner(&connection.owner), name])),
     ];
     places.extend(private_place(connection).map(|key| (Table::ConnectionsPrivate, key)));
-    places.extend(connection.named_credential.as_ref().map(|named| {
-        (Table::ConnectionsByNamed, codec::joined(&[named.as_bytes(), b"\0", connection.id.as_bytes()]))
-    }));
+    places.extend(
+        connection.named_credential.as_ref().map(|named| {
+            (Table::ConnectionsByNamed, codec::joined(&[named.as_bytes(), b"\0", connection.id.as_bytes()]))
+        }),
+    );
     places
 }
 

@@ -275,7 +275,12 @@ impl Credentials {
     }
 
     /// Ends a sign-in of a principal: what came is in use from then on.
-    pub(crate) async fn finish_principal(&self, actor: &Actor, name: &str, finish: Finish) -> Result<Verdict, Unusable> {
+    pub(crate) async fn finish_principal(
+        &self,
+        actor: &Actor,
+        name: &str,
+        finish: Finish,
+    ) -> Result<Verdict, Unusable> {
         let principal = self.principal_for(actor, name)?;
         let id = finish.pending.connection;
         let missing = || Error::not_found("principal", name);

@@ -81,9 +81,10 @@ fn opens(reader: &Reader<'_>, connection: &Connection, principal: &str) -> Resul
 fn user_opens(reader: &Reader<'_>, user: &str, principal: &str) -> Result<bool, StoreError> {
     let Some(user) = reader.user(user)?.filter(|user| user.enabled) else { return Ok(false) };
     for set in &user.permission_sets {
-        if reader.permission_set(set)?.is_some_and(|set| {
-            set.permissions.contains(&Permission::ManageSetup) || set.principals.contains(principal)
-        }) {
+        if reader
+            .permission_set(set)?
+            .is_some_and(|set| set.permissions.contains(&Permission::ManageSetup) || set.principals.contains(principal))
+        {
             return Ok(true);
         }
     }
@@ -284,7 +285,11 @@ impl Credentials {
     /// Named credentials, by name.
     pub(crate) fn nameds(&self, actor: &Actor) -> Result<Vec<NamedCredentialView>, Error> {
         Ok(self.store.read(|reader| {
-            reader.named_credentials()?.into_iter().map(|named| named_view(reader, actor, named)).collect::<Result<_, StoreError>>()
+            reader
+                .named_credentials()?
+                .into_iter()
+                .map(|named| named_view(reader, actor, named))
+                .collect::<Result<_, StoreError>>()
         })?)
     }
 
@@ -337,11 +342,7 @@ fn principal_view(reader: &Reader<'_>, actor: &Actor, principal: Principal) -> R
     })
 }
 
-fn named_view(
-    reader: &Reader<'_>,
-    actor: &Actor,
-    named: NamedCredential,
-) -> Result<NamedCredentialView, StoreError> {
+fn named_view(reader: &Reader<'_>, actor: &Actor, named: NamedCredential) -> Result<NamedCredentialView, StoreError> {
     let external = reader.external_credential(&named.external_credential)?;
     let principals = reader.principals_of(&named.external_credential)?;
     let only = match principals.as_slice() {

@@ -1,0 +1,102 @@
+//! Removed, unless something leans on it.
+
+use crate::credentials::Credentials;
+use crate::model::actor::Actor;
+use crate::model::audit::AuditAction;
+use crate::model::connection::Visibility;
+use crate::model::error::{Error, User};
+use crate::store::{Reader, StoreError};
+
+/// How much stands in the way of a removal is told up to here.
+const TOLD: usize = 20;
+
+impl Credentials {
+    /// Removes an external credential that nothing stands on.
+    pub(crate) async fn remove_external(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let name = self.external(name)?.name;
+        let event = self.done(actor, AuditAction::ExternalCredentialRemove, &name);
+        self.store
+            .write(move |writer| {
+                let principals = writer.principals_of(&name)?.into_iter().map(|found| ("principal", found.name));
+                let named = writer.named_credentials()?.into_iter();
+                let named = named.filter(|found| found.external_credential == name);
+                let named = named.map(|found| ("named credential", found.name));
+                let users: Vec<_> = principals.chain(named).map(|(kind, name)| in_the_way(kind, &name)).collect();
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "external credential", name, users });
+                }
+                match writer.remove_external_credential(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("external credential", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+
+    /// Removes a principal that no permission set opens and no connection goes by.
+    pub(crate) async fn remove_principal(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let principal = self.principal(actor, name)?;
+        let (name, external) = (principal.name, principal.external_credential);
+        let event = self.done(actor, AuditAction::PrincipalRemove, &name);
+        let who = actor.name().to_owned();
+        self.store
+            .write(move |writer| {
+                let sets = writer.permission_sets()?.into_iter().filter(|set| set.principals.contains(&name));
+                let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
+                for named in writer.named_credentials()? {
+                    if named.external_credential == external {
+                        users.extend(connections_by(writer, &named.name, &who)?);
+                    }
+                }
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "principal", name, users });
+                }
+                match writer.remove_principal(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("principal", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+
+    /// Removes a named credential that no connection uses.
+    pub(crate) async fn remove_named(&self, actor: &Actor, name: &str) -> Result<(), Error> {
+        let name = self.named(actor, name)?.name;
+        let event = self.done(actor, AuditAction::NamedCredentialRemove, &name);
+        let who = actor.name().to_owned();
+        self.store
+            .write(move |writer| {
+                let users = connections_by(writer, &name, &who)?;
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "named credential", name, users });
+                }
+                match writer.remove_named_credential(&name)? {
+                    true => Ok(writer.audit(&event)?),
+                    false => Err(Error::not_found("named credential", name)),
+                }
+            })
+            .await?;
+        self.setup_changed();
+        Ok(())
+    }
+}
+
+/// Connections by a named credential, as they may be told: a private one of somebody else by its id alone.
+fn connections_by(reader: &Reader<'_>, named: &str, who: &str) -> Result<Vec<User>, StoreError> {
+    let mut users = Vec::new();
+    for id in reader.connections_by_named(named, TOLD)? {
+        let Some(connection) = reader.shared_connection(id)? else { continue };
+        let hidden = connection.visibility == Visibility::Private && connection.owner != who;
+        let name = if hidden { id.to_string() } else { connection.name.clone() };
+        users.push(User { kind: "connection".into(), id: id.to_string(), name });
+    }
+    Ok(users)
+}
+
+fn in_the_way(kind: &str, name: &str) -> User {
+    User { kind: kind.into(), id: name.into(), name: name.into() }
+}
