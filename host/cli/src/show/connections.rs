@@ -81,7 +81,9 @@ pub(crate) fn one(view: &ConnectionView) -> String {
     facts.text("Owner", &view.owner);
     facts.text("Created", &time(view.created_at));
     facts.text("Changed", &format!("{} (version {})", time(view.updated_at), view.version));
-    facts.text("Secrets set", &time(view.credential_at));
+    if view.named_credential.is_none() {
+        facts.text("Secrets set", &time(view.credential_at));
+    }
     facts.text("Id", &view.id.to_string());
     facts.into_text()
 }

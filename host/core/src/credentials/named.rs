@@ -260,10 +260,12 @@ impl Credentials {
         let meant = protocol.clone().or(old.map(|old| old.protocol));
         let known = meant.as_deref().map(native::protocol).transpose();
         let known = known.map_err(|problem| Error::Invalid { problems: vec![problem] })?;
+        // Of custom headers everything is the principal's: their templates say what there is.
         let shared = |name: &str| {
-            let Some(known) = &known else { return false };
-            let is = |field: &Field| field.name == name;
-            known.settings.iter().any(is) || (known.name != native::HEADERS && !known.parameters.iter().any(is))
+            let nearest = |fields: &[Field]| {
+                fields.iter().map(|field| strsim::damerau_levenshtein(name, &field.name)).min().unwrap_or(usize::MAX)
+            };
+            known.as_ref().is_some_and(|known| nearest(&known.settings) < nearest(&known.parameters))
         };
         let (outer, inner) = settings.into_iter().partition::<BTreeMap<_, _>, _>(|(name, _)| shared(name));
         let (outer_secrets, inner_secrets) =

@@ -167,6 +167,13 @@ impl Error {
                 Some("transfer its private connections first: `turnbuckle connection transfer NAME --to USER`")
             }
             Self::InUse { kind: "permission set", .. } => Some("give these users other permission sets first"),
+            Self::InUse { kind: "named credential" | "identity provider", .. } => {
+                Some("delete these connections first")
+            }
+            Self::InUse { kind: "principal", .. } => {
+                Some("close it in these permission sets, and delete these connections, first")
+            }
+            Self::InUse { kind: "external credential", .. } => Some("remove what stands on it first"),
             Self::Invalid { .. }
             | Self::NotFound { .. }
             | Self::InUse { .. }

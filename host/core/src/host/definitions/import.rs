@@ -92,6 +92,17 @@ impl Importing<'_> {
         self.rows.push(ImportRow { kind: kind.into(), name, action, fields, why });
     }
 
+    /// What this stands on, where it is neither there nor made by this import.
+    fn lacks(&self, kind: &str, name: &str, found: &Result<(), Error>) -> Option<String> {
+        let made = |row: &ImportRow| row.kind == kind && row.name == name && row.action != ImportAction::Blocked;
+        match found {
+            Err(Error::NotFound { .. }) if !self.rows.iter().any(made) => {
+                Some(format!("it stands on the {} `{name}`, which is not there", kind.replace('-', " ")))
+            }
+            Ok(()) | Err(_) => None,
+        }
+    }
+
     fn blocked(&mut self, kind: &str, name: String, why: String) {
         self.rows.push(ImportRow {
             kind: kind.into(),
@@ -216,6 +227,12 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("principal", new.name, told(&error)),
         };
+        let external = &new.external_credential;
+        if let Some(why) =
+            self.lacks("external-credential", external, &host.external_credential(actor, external).map(drop))
+        {
+            return self.blocked("principal", new.name, why);
+        }
         let shared = new.kind == PrincipalKind::Named;
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
@@ -253,6 +270,12 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("named-credential", new.name, told(&error)),
         };
+        let external = &new.external_credential;
+        if let Some(why) =
+            self.lacks("external-credential", external, &host.external_credential(actor, external).map(drop))
+        {
+            return self.blocked("named-credential", new.name, why);
+        }
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
@@ -359,6 +382,18 @@ impl Importing<'_> {
             needs,
             permission: Permission::ManageConnections,
         };
+        let connector = host.connector(actor, &new.connector).map(drop);
+        let named = new.named_credential.as_deref();
+        let provider = new.identity_provider.as_deref();
+        let lacking = [
+            self.lacks("connector", &new.connector, &connector),
+            named.and_then(|name| self.lacks("named-credential", name, &host.named_credential(actor, name).map(drop))),
+            provider
+                .and_then(|name| self.lacks("identity-provider", name, &host.identity_provider(actor, name).map(drop))),
+        ];
+        if let Some(why) = lacking.into_iter().flatten().next() {
+            return self.blocked("connection", new.name, why);
+        }
         let Some(old) = old else {
             return self.settle(thing(false, Vec::new()), made(host, actor, new, secrets)).await;
         };
