@@ -218,6 +218,25 @@ fn every_way_to_sign_in_reaches_the_service() {
     assert_eq!(names, covered, "the browser has a test of its own");
 }
 
+#[test]
+fn what_a_principal_obtained_is_taken_back_at_its_service_when_it_is_removed() {
+    let scene = Scene::http();
+    let url = by_browser(&scene, "named");
+    let revocation = json!({"settings": {"revocation-url": format!("{url}/oauth/revoke")}});
+    put(&scene.api, "/setup/external-credentials/sso", &revocation).ended(200);
+    let (sent, revoked) = std::sync::mpsc::channel();
+    scene.upstream.on("POST", "/oauth/revoke", move |arrived: &Arrived| {
+        sent.send(arrived.text()).unwrap();
+        Reply::status(200)
+    });
+    dance(&scene.api, "sso", "ada").ended(200);
+    delete(&scene.api, "/setup/principals/sso").ended(204);
+    let patience = std::time::Duration::from_secs(20);
+    for token in ["token=rt&token_type_hint=refresh_token", "token=token-of-ada&token_type_hint=access_token"] {
+        assert_eq!(revoked.recv_timeout(patience).unwrap(), token);
+    }
+}
+
 /// An external credential by OAuth 2.0 whose service is this scene's, with its named credential and a principal.
 fn by_browser(scene: &Scene, kind: &str) -> String {
     let url = scene.upstream.origin();

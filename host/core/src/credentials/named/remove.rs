@@ -1,10 +1,12 @@
 //! Removed, unless something leans on it.
 
-use crate::credentials::Credentials;
+use super::holder::Signing;
+use crate::credentials::{Credentials, Opened};
 use crate::model::actor::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::connection::Visibility;
 use crate::model::error::{Error, User};
+use crate::model::named::Principal;
 use crate::store::{Reader, StoreError};
 
 /// How much stands in the way of a removal is told up to here.
@@ -37,7 +39,8 @@ impl Credentials {
 
     /// Removes a principal that no permission set opens and no connection goes by.
     pub(crate) async fn remove_principal(&self, actor: &Actor, name: &str) -> Result<(), Error> {
-        let principal = self.principal(actor, name)?;
+        let principal = self.principal_for(actor, name)?;
+        let revoking = self.revoking(&principal)?;
         let (name, external) = (principal.name, principal.external_credential);
         let event = self.done(actor, AuditAction::PrincipalRemove, &name);
         let who = actor.name().to_owned();
@@ -60,7 +63,34 @@ impl Credentials {
             })
             .await?;
         self.setup_changed();
+        let (credentials, who) = (self.clone(), actor.name().to_owned());
+        // Nobody waits for it: that it fails does not undo the removal.
+        tokio::spawn(async move {
+            for (signing, opened) in revoking {
+                credentials.revoke(signing.pinned(&who), opened).await;
+            }
+        });
         Ok(())
+    }
+
+    /// What it takes to take back at its service what a principal obtained, read while it is still there.
+    fn revoking(&self, principal: &Principal) -> Result<Vec<(Signing, Opened)>, Error> {
+        let (external, holders) = self.store.read(|reader| {
+            let external = reader.external_credential(&principal.external_credential)?;
+            Ok((external, reader.holders_of(&principal.name)?))
+        })?;
+        let Some(external) = external else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for holder in &holders {
+            let signing = self.signing(&external, principal, holder)?;
+            if signing.connection.authentication.grant.revocation.is_empty() {
+                continue;
+            }
+            if let Some(opened) = self.opened(signing.pinned(&principal.owner))? {
+                found.push((signing, opened));
+            }
+        }
+        Ok(found)
     }
 
     /// Removes a named credential that no connection uses.

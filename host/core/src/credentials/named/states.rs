@@ -63,6 +63,8 @@ pub(super) fn state_of(
         _ if !configured => (false, Some(format!("it is not configured: {} is missing", lacking.join(", ")))),
         SignIn::None => (true, None),
         _ if ended => (false, Some("the service no longer takes what it obtained".to_owned())),
+        // It may have been renewed since, when somebody used it.
+        SignIn::Unattended if credential.is_some() => (true, None),
         SignIn::Unattended => (failed.is_none(), failed),
         SignIn::Browser if credential.is_none() => (false, Some("nobody has signed in yet".to_owned())),
         SignIn::Browser => (true, None),
