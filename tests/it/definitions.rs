@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use turnbuckle_tests::leaks;
+use turnbuckle_tests::upstream::Reply;
 use turnbuckle_tests::world::World;
 
 use crate::scene::{BINARY, Scene, TOKEN, install, wrong_fields};
@@ -106,6 +107,62 @@ fn an_import_changes_what_differs_and_says_what() {
     let history = scene.api.get("/connections/Orders/history").ended(200).json();
     assert_eq!(history["items"][0]["kind"], "disabled", "each change is in its history");
     assert!(ask(false)["rows"].as_array().unwrap().iter().all(|row| row["action"] == "keep"));
+}
+
+#[test]
+fn a_text_written_by_hand_may_leave_defaults_out_and_settles_all_the_same() {
+    let scene = Scene::http();
+    let url = scene.upstream.origin();
+    scene.upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})));
+    let text = format!(
+        r#"
+format = "turnbuckle-definitions-1"
+
+[[external-credentials]]
+name = "api"
+protocol = "oauth2-client-credentials"
+settings = {{ token-url = "{url}/token" }}
+
+[[principals]]
+name = "api"
+external-credential = "api"
+secrets = ["client-secret"]
+settings = {{ client-id = "robot" }}
+
+[[named-credentials]]
+name = "api"
+url = "{url}"
+external-credential = "api"
+
+[[permission-sets]]
+name = "callers"
+permissions = ["use-connections"]
+principals = ["api"]
+
+[[connections]]
+name = "Shop"
+connector = "http"
+named-credential = "api"
+settings = {{ test-path = "/me" }}
+"#
+    );
+    let file = scene.world.file("host.toml", &text);
+    let key = scene.world.file("secret", "hunter2");
+    let secret = format!("principal/api/client-secret=@{}", key.display());
+    let run = |besides: &[&str]| {
+        let mut import = vec!["import", file.to_str().unwrap(), "--output", "json"];
+        import.extend(besides);
+        scene.world.run(&import)
+    };
+    // Without the secret nothing that leans on it is promised.
+    let planned = run(&["--dry-run"]).ended(5).json();
+    let of = |report: &Value| actions(report).into_iter().map(|(action, ..)| action).collect::<Vec<_>>();
+    assert_eq!(of(&planned), ["create", "blocked", "create", "blocked", "create"], "{planned:#}");
+    let made = run(&["--secret", &secret]).done().json();
+    assert_eq!(of(&made), ["create"; 5], "{made:#}");
+    assert_eq!(scene.api.get("/connections/Shop").ended(200).json()["status"], "active");
+    assert_eq!(of(&run(&["--secret", &secret]).done().json()), ["keep"; 5]);
+    assert_eq!(of(&run(&[]).done().json()), ["keep"; 5]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod flows;
 mod guests;
 mod input;
 mod named;
+mod named_sign_in;
 mod netns;
 mod oauth;
 mod oauth_answers;

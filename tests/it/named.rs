@@ -4,19 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use http::Method;
 use serde_json::{Value, json};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::leaks;
 use turnbuckle_tests::upstream::{Arrived, Reply};
 use turnbuckle_tests::world::{Ran, World};
 
+use crate::named_sign_in::{by_browser, dance};
 use crate::scene::{BINARY, Scene, TOKEN, wrong_fields};
 use crate::users::{WORKS, delete, put, user};
 
 /// Takes whoever sends this header at `/me`.
-fn takes(scene: &Scene, name: &'static str, value: &str) {
+pub(crate) fn takes(scene: &Scene, name: &'static str, value: &str) {
     let value = value.to_owned();
     scene.upstream.on("GET", "/me", move |arrived| {
         let good = arrived.header(name) == value;
@@ -24,7 +23,7 @@ fn takes(scene: &Scene, name: &'static str, value: &str) {
     });
 }
 
-fn basic(username: &str) -> String {
+pub(crate) fn basic(username: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{TOKEN}")))
 }
 
@@ -36,13 +35,13 @@ fn set_up(scene: &Scene, name: &str) -> Value {
     put(&scene.api, &format!("/setup/named-credentials/{name}"), &body).ended(200).json()
 }
 
-fn connect(api: &Api, name: &str, on: &str) -> Answer {
+pub(crate) fn connect(api: &Api, name: &str, on: &str) -> Answer {
     let new = json!({"name": name, "connector": "http", "named-credential": on, "settings": {"test-path": "/me"}});
     api.post("/connections", &new)
 }
 
 /// A user who may use these principals.
-fn opened(scene: &Scene, name: &str, principals: &[&str]) -> Api {
+pub(crate) fn opened(scene: &Scene, name: &str, principals: &[&str]) -> Api {
     let api = user(&scene.server, name, &WORKS);
     put(&scene.api, &format!("/setup/permission-sets/{name}"), &json!({"principals": principals})).ended(200);
     api
@@ -219,134 +218,6 @@ fn every_way_to_sign_in_reaches_the_service() {
 }
 
 #[test]
-fn what_a_principal_obtained_is_taken_back_at_its_service_when_it_is_removed() {
-    let scene = Scene::http();
-    let url = by_browser(&scene, "named");
-    let revocation = json!({"settings": {"revocation-url": format!("{url}/oauth/revoke")}});
-    put(&scene.api, "/setup/external-credentials/sso", &revocation).ended(200);
-    let (sent, revoked) = std::sync::mpsc::channel();
-    scene.upstream.on("POST", "/oauth/revoke", move |arrived: &Arrived| {
-        sent.send(arrived.text()).unwrap();
-        Reply::status(200)
-    });
-    dance(&scene.api, "sso", "ada").ended(200);
-    delete(&scene.api, "/setup/principals/sso").ended(204);
-    let patience = std::time::Duration::from_secs(20);
-    for token in ["token=rt&token_type_hint=refresh_token", "token=token-of-ada&token_type_hint=access_token"] {
-        assert_eq!(revoked.recv_timeout(patience).unwrap(), token);
-    }
-}
-
-/// An external credential by OAuth 2.0 whose service is this scene's, with its named credential and a principal.
-fn by_browser(scene: &Scene, kind: &str) -> String {
-    let url = scene.upstream.origin();
-    scene.upstream.on("POST", "/oauth/token", |arrived: &Arrived| {
-        let form = arrived.text();
-        let whose = form.split('&').find_map(|pair| pair.strip_prefix("code=")).unwrap_or("renewed").to_owned();
-        Reply::json(
-            200,
-            &json!({"access_token": format!("token-of-{whose}"), "refresh_token": "rt", "expires_in": 3600}),
-        )
-    });
-    let credential = json!({
-        "protocol": "oauth2",
-        "kind": kind,
-        "settings": {
-            "authorization-url": format!("{url}/oauth/authorize"),
-            "token-url": format!("{url}/oauth/token"),
-            "client-id": "app",
-        },
-        "secrets": {"client-secret": TOKEN},
-    });
-    let set = put(&scene.api, "/setup/named-credentials/sso", &json!({"url": url, "credential": credential}));
-    let set = set.ended(200).json();
-    assert_eq!((&set["configured"], &set["authenticated"]), (&json!(true), &json!(false)), "{set:#}");
-    url
-}
-
-/// Signs in as a principal in a browser that the service sends back with this code. Gives the page at the end.
-fn dance(api: &Api, principal: &str, code: &str) -> Answer {
-    let begun = api.post(&format!("/setup/principals/{principal}/authorize"), &json!({})).ended(200);
-    let cookie = begun.header("set-cookie").split(';').next().unwrap().to_owned();
-    let url = begun.json()["authorization"]["url"].as_str().unwrap().to_owned();
-    let state = turnbuckle_tests::browser::parameter(&url, "state");
-    let back = turnbuckle_tests::browser::parameter(&url, "redirect_uri");
-    let path = format!("/oauth/callback/{}?state={state}&code={code}", back.rsplit('/').next().unwrap());
-    api.raw(Method::GET, &path, &[("cookie", &cookie)], Bytes::new())
-}
-
-#[test]
-fn a_person_signs_a_principal_in_and_it_is_renewed_once_for_all_its_connections() {
-    let scene = Scene::http();
-    by_browser(&scene, "named");
-    let refused = connect(&scene.api, "Early", "sso").ended(422).json();
-    assert_eq!(wrong_fields(&refused), ["named-credential"]);
-    assert!(refused.to_string().contains("is not authenticated"), "{refused:#}");
-
-    takes(&scene, "authorization", "Bearer token-of-ada");
-    let page = dance(&scene.api, "sso", "ada").ended(200);
-    assert!(page.text().contains("The principal `sso` is signed in."), "{}", page.text());
-    let principal = scene.api.get("/setup/principals/sso").ended(200).json();
-    assert_eq!((&principal["authenticated"], &principal["problem"]), (&json!(true), &Value::Null));
-    for name in ["One", "Two"] {
-        assert_eq!(connect(&scene.api, name, "sso").ended(201).json()["status"], "active");
-    }
-
-    // The service takes the token back: the next use renews it, for both.
-    takes(&scene, "authorization", "Bearer token-of-renewed");
-    for name in ["One", "Two"] {
-        scene.api.get(&format!("/connections/{name}/send?url=/me")).ended(200);
-    }
-    let asked = scene.upstream.arrived();
-    let renewals = asked.iter().filter(|asked| asked.text().contains("grant_type=refresh_token")).count();
-    assert_eq!(renewals, 1);
-
-    // And in the end it takes the refresh token back too.
-    scene.upstream.on("POST", "/oauth/token", |_| Reply::json(400, &json!({"error": "invalid_grant"})));
-    scene.upstream.on("GET", "/me", |_| Reply::status(401));
-    let tested = scene.api.post("/connections/One/test", &Value::Null).ended(200).json();
-    assert_eq!(tested["status"], "needs-reconnect", "{tested:#}");
-    assert!(tested["verdict"]["hint"].as_str().unwrap().contains("principal of the named credential `sso`"));
-    let named = scene.api.get("/setup/named-credentials/sso").ended(200).json();
-    assert_eq!(
-        (&named["configured"], &named["authenticated"], &named["enabled"]),
-        (&json!(true), &json!(false), &json!(true))
-    );
-    assert_eq!(leaks::in_folder(&scene.world.data(), TOKEN), Vec::<String>::new());
-}
-
-#[test]
-fn of_a_principal_per_user_everybody_has_an_own_one() {
-    let scene = Scene::http();
-    by_browser(&scene, "per-user");
-    let (ada, bob) = (opened(&scene, "ada", &["sso"]), opened(&scene, "bob", &["sso"]));
-    let carol = user(&scene.server, "carol", &WORKS);
-    scene.upstream.on("GET", "/me", |arrived| {
-        let whose = arrived.header("authorization").trim_start_matches("Bearer token-of-");
-        Reply::json(200, &json!({"login": whose}))
-    });
-    dance(&ada, "sso", "ada").ended(200);
-    let early = connect(&bob, "Bobs", "sso").ended(422).json().to_string();
-    assert!(early.contains("turnbuckle setup principal authorize sso"), "{early}");
-    dance(&bob, "sso", "bob").ended(200);
-    for (api, name, whose) in [(&ada, "Adas", "ada"), (&bob, "Bobs", "bob")] {
-        assert_eq!(connect(api, name, "sso").ended(201).json()["status"], "active");
-        // Whoever uses it, it is its owner's.
-        let said = carol.get(&format!("/connections/{name}/send?url=/me")).ended(200).json();
-        assert_eq!(said["login"], whose);
-    }
-    let seen = scene.api.get("/setup/principals/sso").ended(200).json();
-    assert_eq!((&seen["users"], &seen["permission-sets"]), (&json!(["ada", "bob"]), &json!(["ada", "bob"])));
-    assert_eq!(ada.get("/setup/principals/sso").ended(200).json()["users"], Value::Null);
-
-    // A user who is removed takes the own one along.
-    delete(&scene.api, "/setup/users/bob").ended(204);
-    let tested = scene.api.post("/connections/Bobs/test", &Value::Null).ended(200).json();
-    assert_eq!(tested["verdict"]["kind"], "forbidden", "{tested:#}");
-    assert_eq!(scene.api.get("/setup/principals/sso").json()["users"], json!(["ada"]));
-}
-
-#[test]
 fn what_is_not_open_to_somebody_is_not_there_for_them() {
     let scene = Scene::http();
     set_up(&scene, "legacy");
@@ -392,8 +263,9 @@ fn a_right_that_is_taken_away_is_gone_at_the_next_request() {
     send(&carol).ended(502);
     put(&scene.api, "/setup/users/bob", &json!({"enabled": true})).ended(200);
     send(&carol).ended(200);
-    // Whose it becomes, whose rights it has.
-    bob.post("/connections/Orders/transfer", &json!({"to": "carol"})).ended(200);
+    // Whose it becomes, whose rights it has: so it is not given to somebody who might not want that.
+    bob.post("/connections/Orders/transfer", &json!({"to": "carol"})).ended(403);
+    scene.api.post("/connections/Orders/transfer", &json!({"to": "carol"})).ended(200);
     send(&carol).ended(502);
     let seen = scene.api.get("/connections/Orders").ended(200).json();
     assert_eq!(seen["missing-permission"], json!({"user": "carol", "principal": "legacy"}));
@@ -418,6 +290,9 @@ fn a_connection_is_made_only_on_what_can_be_used() {
     assert_eq!(words("a", "legacy"), "the named credential `legacy` has 2 principals; it takes exactly one");
     delete(&scene.api, "/setup/principals/second").ended(204);
     assert_eq!(connect(&scene.api, "Orders", "Legacy ").ended(201).json()["status"], "active");
+    // With connections on it, a second one would break them all.
+    let second = put(&scene.api, "/setup/principals/second", &json!({"external-credential": "legacy"}));
+    assert_eq!(wrong_fields(&second.ended(422).json()), ["external-credential"]);
 
     // Set up piece by piece, by other names: it works, and says what departs from convention.
     put(&scene.api, "/setup/external-credentials/parts", &json!({"protocol": "basic"})).ended(200);
@@ -502,6 +377,11 @@ fn what_is_stored_is_not_sent_elsewhere_by_a_change_of_address() {
     // Nor by a second named credential on the same external one.
     let second = json!({"url": "https://elsewhere.example.com", "external-credential": "legacy"});
     put(&scene.api, "/setup/named-credentials/second", &second).ended(409);
+    // Nor by one that takes the place of the first.
+    delete(&scene.api, "/setup/named-credentials/legacy").ended(204);
+    put(&scene.api, "/setup/named-credentials/legacy", &second).ended(409);
+    let back = json!({"url": scene.upstream.origin()});
+    put(&scene.api, "/setup/named-credentials/legacy", &back).ended(200);
     let accepted = json!({"url": "https://elsewhere.example.com", "accept": true});
     put(&scene.api, "/setup/named-credentials/legacy", &accepted).ended(200);
 
@@ -511,31 +391,6 @@ fn what_is_stored_is_not_sent_elsewhere_by_a_change_of_address() {
     assert_eq!(wrong_fields(&refused), ["client-secret"], "{refused:#}");
     let audit = scene.api.get("/audit?action=named-credential&limit=50").ended(200).json().to_string();
     assert!(audit.contains("elsewhere.example.com") && !audit.contains(TOKEN), "{audit}");
-}
-
-#[test]
-fn an_unattended_sign_in_that_fails_is_told_and_can_be_mended() {
-    let scene = Scene::http();
-    let url = scene.upstream.origin();
-    scene.upstream.on("POST", "/oauth/token", |arrived: &Arrived| {
-        match arrived.header("authorization") == basic("robot") {
-            true => Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})),
-            false => Reply::json(401, &json!({"error": "invalid_client"})),
-        }
-    });
-    let credential = json!({
-        "protocol": "oauth2-client-credentials",
-        "settings": {"token-url": format!("{url}/oauth/token"), "client-id": "robot"},
-        "secrets": {"client-secret": "wrong"},
-    });
-    let body = json!({"url": url, "credential": credential});
-    let set = put(&scene.api, "/setup/named-credentials/api", &body).ended(200).json();
-    assert_eq!((&set["configured"], &set["authenticated"]), (&json!(true), &json!(false)));
-    assert!(set["problem"].as_str().unwrap().contains("invalid_client"), "{set:#}");
-    let mended = json!({"secrets": {"client-secret": TOKEN}});
-    let done = scene.api.post("/setup/principals/api/authorize", &mended).ended(200).json();
-    assert_eq!((&done["principal"]["authenticated"], &done["authorization"]), (&json!(true), &Value::Null));
-    assert_eq!(connect(&scene.api, "Orders", "api").ended(201).json()["status"], "active");
 }
 
 #[test]

@@ -15,7 +15,6 @@ pub(crate) mod vault;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
@@ -67,8 +66,6 @@ pub(crate) struct Credentials {
     kept: Arc<Mutex<LruCache<ConnectionId, Arc<Usable>>>>,
     /// Renewals under way: whoever needs the same one waits for it.
     renewing: Arc<Mutex<HashMap<ConnectionId, renew::Running>>>,
-    /// Grows with each change of what named credentials stand on, rights included: permits of an earlier one are void.
-    setup: Arc<AtomicU64>,
 }
 
 impl std::ops::Deref for Credentials {
@@ -102,7 +99,7 @@ impl<E: Into<Error>> From<E> for Unusable {
 impl Credentials {
     pub(crate) fn new(parts: Parts) -> Self {
         let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
-        Self { parts, kept, renewing: Arc::default(), setup: Arc::default() }
+        Self { parts, kept, renewing: Arc::default() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -113,7 +110,7 @@ impl Credentials {
     pub(crate) fn kept(&self, connection: &Connection) -> Option<Arc<Usable>> {
         let mut kept = self.kept.lock().expect("no holder of this lock panics");
         let now = self.outside.now();
-        let setup = self.setup.load(Ordering::Acquire);
+        let setup = self.store.setup();
         kept.get(&connection.id).filter(|usable| usable.is_for(connection.version, setup, now)).cloned()
     }
 
@@ -124,11 +121,6 @@ impl Credentials {
         while weight > KEPT_BYTES && kept.len() > 1 {
             weight -= kept.pop_lru().map_or(0, |(_, usable)| usable.weight());
         }
-    }
-
-    /// What named credentials stand on, or who may use them, is another one now.
-    pub(crate) fn setup_changed(&self) {
-        self.setup.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Forgets what was opened for a connection that is gone, or whose credential is another one now.

@@ -34,6 +34,7 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
@@ -109,6 +110,12 @@ impl Store {
     /// Reads from one snapshot. Keep it short: while it is held, what is replaced cannot be freed.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         read(&Reader::snapshot(&self.inner.database, &self.inner.known)?)
+    }
+
+    /// Grows with every change of what decides who may use which credential. What was made of a state is of that state as long
+    /// as this is what it was before that was read.
+    pub(crate) fn setup(&self) -> u64 {
+        self.inner.known.setup.load(Ordering::Acquire)
     }
 
     /// Changes something, durably. The job sees the newest state, and nobody else writes while it runs; it runs on the

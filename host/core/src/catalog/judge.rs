@@ -10,7 +10,7 @@ use crate::model::descriptor::{Descriptor, Field, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
 use crate::model::id::kebab;
-use crate::model::named::{NATIVE, PROTOCOL};
+use crate::model::named::{EXTERNAL, NATIVE, PROTOCOL};
 use crate::model::origin::Origin;
 use crate::model::template::Template;
 
@@ -52,7 +52,8 @@ impl Judge {
             return;
         }
         self.name("name", &descriptor.name);
-        if descriptor.name == NATIVE {
+        // Redirect URIs of principals begin so.
+        if [NATIVE, EXTERNAL].contains(&descriptor.name.as_str()) {
             self.say("name", "is the host's own");
         }
         self.text("label", &descriptor.label, 1, 80);

@@ -94,7 +94,10 @@ impl Connections {
                 let name = finish.pending.actor.clone();
                 let actor = users::standing(&self.store, &name)?.unwrap_or_else(|| Actor::administrator(&name));
                 let id = finish.pending.connection;
-                let signed = self.finish(&actor, *finish).await;
+                let signed = match need(&actor, Permission::ManageConnections) {
+                    Ok(()) => self.finish(&actor, *finish).await,
+                    Err(error) => Err(error),
+                };
                 if let Err(error) = &signed {
                     self.credentials.note_not_signed_in(&name, id, &Unusable::Error(error.told()))?;
                 }
@@ -105,10 +108,7 @@ impl Connections {
 
     /// The command that began brings the receipt that its browser was given.
     pub(crate) async fn complete(&self, actor: &Actor, receipt: &str) -> Result<Signed, Error> {
-        // What more it takes depends on what it is for.
-        if !actor.may(Permission::ManageConnections) {
-            need(actor, Permission::ViewConnections)?;
-        }
+        need(actor, Permission::ManageConnections)?;
         let finish = self.credentials.receipt(actor, receipt).await?;
         self.finish(actor, finish).await
     }
@@ -127,7 +127,6 @@ impl Connections {
             };
             return Ok(Signed { who: SignedIn::Principal(principal), replaced: verdict.passed(), verdict });
         }
-        need(actor, Permission::ManageConnections)?;
         let id = finish.pending.connection;
         let found = self.store.read(|reader| reader.connection(id))?.filter(|found| super::visible(actor, found));
         let connection = found.ok_or_else(|| Error::not_found("connection", id.to_string()))?;

@@ -31,6 +31,10 @@ impl Connections {
                     return Err(Error::field("to", unknown));
                 }
                 let old = Connection::clone(&old);
+                // It would go by the right of somebody who never agreed to that.
+                if old.named_credential.is_some() && !administrator {
+                    return Err(Error::Forbidden { permission: Permission::ManageSetup });
+                }
                 let from = old.owner.clone();
                 if from == to {
                     return Ok(Transferred { connection: old.id, name: old.name, version: old.version, from, to });

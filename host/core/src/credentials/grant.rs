@@ -208,11 +208,18 @@ impl Credentials {
     pub(super) fn expiry(&self, plan: &Authentication, obtained: &Obtained) -> Option<Timestamp> {
         obtained.expires_at.or_else(|| {
             let told = plan.grant.lifetime_seconds.map(|seconds| SignedDuration::from_secs(seconds.into()));
-            let renewable = plan.grant.authorization.is_none() || !plan.grant.refresh.is_empty();
+            // One that can't be renewed lasts until its service says otherwise.
+            let refreshes = !plan.grant.refresh.is_empty()
+                && (obtained.secrets.contains_key(REFRESH_TOKEN) || !names_refresh_token(&plan.grant.refresh));
+            let renewable = plan.grant.authorization.is_none() || refreshes;
             let lasts = told.or(renewable.then_some(USUAL_LIFETIME))?;
             self.outside.now().checked_add(lasts).ok()
         })
     }
+}
+
+pub(super) fn names_refresh_token(requests: &[Request]) -> bool {
+    requests.iter().any(|request| request.names().contains(REFRESH_TOKEN))
 }
 
 /// An answer that holds no credential.

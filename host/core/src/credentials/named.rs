@@ -50,7 +50,6 @@ impl Credentials {
                 external_view(writer, external)
             })
             .await?;
-        self.setup_changed();
         Ok(view)
     }
 
@@ -63,7 +62,6 @@ impl Credentials {
     ) -> Result<PrincipalView, Error> {
         let (credentials, who, given) = (self.clone(), actor.clone(), name.to_owned());
         let principal = self.store.write(move |writer| credentials.set_principal(writer, &who, &given, put)).await?;
-        self.setup_changed();
         if principal.kind == PrincipalKind::Named {
             self.obtain_unattended(actor, &principal).await?;
         }
@@ -88,7 +86,6 @@ impl Credentials {
                 Ok::<_, Error>((credentials.set_named(writer, &who, &given, put)?, principal))
             })
             .await?;
-        self.setup_changed();
         if let Some(principal) = principal.filter(|principal| principal.kind == PrincipalKind::Named) {
             self.obtain_unattended(actor, &principal).await?;
         }
@@ -155,6 +152,7 @@ impl Credentials {
             settings: filled.settings,
             headers,
             secrets,
+            addresses: old.as_ref().map(|old| old.addresses.clone()).unwrap_or_default(),
             owner: actor.name().to_owned(),
             updated_at: self.outside.now(),
         };
@@ -171,13 +169,11 @@ impl Credentials {
     }
 
     /// What was obtained in another way, or for another client, is of no use any more.
-    fn forget_obtained(&self, writer: &mut Writer<'_>, external: &str) -> Result<(), StoreError> {
+    fn forget_obtained(&self, writer: &mut Writer<'_>, external: &str) -> Result<(), Error> {
         for principal in writer.principals_of(external)? {
-            for mut holder in writer.holders_of(&principal.name)? {
-                writer.remove_credential(holder.id)?;
-                writer.remove_pending_of(holder.id)?;
-                holder.problem = None;
-                writer.put_holder(&holder)?;
+            for holder in writer.holders_of(&principal.name)? {
+                let secrets = self.unseal(holder.id, &holder.secrets)?;
+                self.put_anew(writer, holder, &secrets)?;
             }
         }
         Ok(())
@@ -220,6 +216,10 @@ impl Credentials {
             ));
             return Err(Error::Invalid { problems });
         };
+        if old.is_none() && !writer.principals_of(&external.name)?.is_empty() && goes_by(writer, &external.name)? {
+            let words = format!("connections go by `{}`, which takes exactly one principal then", external.name);
+            problems.push(FieldProblem::new("external-credential", words));
+        }
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
@@ -323,23 +323,21 @@ impl Credentials {
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
-        let elsewhere = writer
-            .named_credentials()?
-            .into_iter()
-            .find(|other| (other.name == name || other.external_credential == external) && other.url != url);
-        let moved = elsewhere.or(old.clone().filter(|old| old.external_credential != external));
-        if let Some(before) = moved
-            && !put.accept
-            && self.holds(writer, &external)?
-        {
+        // Addresses that it was accepted for stay with what it holds: a named credential that is removed takes none along.
+        let stands_on = writer.external_credential(&external)?;
+        let mut stands_on = stands_on.ok_or_else(|| Error::not_found("external credential", &external))?;
+        let known = stands_on.addresses.contains(&url) || stands_on.addresses.is_empty();
+        if !known && !put.accept && self.holds(writer, &external)? {
+            let before: Vec<_> = stands_on.addresses.into_iter().collect();
+            let before = before.join(", ");
             return Err(Error::Refused {
                 rule: "address-changed",
-                message: format!(
-                    "what `{external}` holds was given for {}, and would be sent to {url} by this",
-                    before.url
-                ),
+                message: format!("what `{external}` holds was given for {before}, and would be sent to {url} by this"),
                 hint: Some("if that is right, do it again with --accept".into()),
             });
+        }
+        if stands_on.addresses.insert(url.clone()) {
+            writer.put_external_credential(&stands_on)?;
         }
         let named = NamedCredential {
             label: put.label.or(old.as_ref().map(|old| old.label.clone())).unwrap_or_else(|| name.clone()),
@@ -394,6 +392,16 @@ impl Credentials {
         })?;
         found.ok_or_else(missing)?
     }
+}
+
+/// Whether any connection goes by an external credential.
+fn goes_by(reader: &Reader<'_>, external: &str) -> Result<bool, StoreError> {
+    for named in reader.named_credentials()? {
+        if named.external_credential == external && !reader.connections_by_named(&named.name, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Stored secrets were given for the places that they go to now.

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::grant::{Broke, Obtained};
+use super::grant::{Broke, Obtained, names_refresh_token};
 use super::usable::over;
 use super::{Credentials, Pinned, Unusable, answer};
 use crate::model::audit::AuditAction;
-use crate::model::authentication::Request;
 use crate::model::connection::Connection;
 use crate::model::connector::Installed;
 use crate::model::credential::{Ended, REFRESH_TOKEN};
@@ -232,10 +231,6 @@ impl Credentials {
         }
         Ok(Some(broke.into()))
     }
-}
-
-fn names_refresh_token(requests: &[Request]) -> bool {
-    requests.iter().any(|request| request.names().contains(REFRESH_TOKEN))
 }
 
 /// An outcome that several wait for, for one of them.

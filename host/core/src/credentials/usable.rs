@@ -269,7 +269,8 @@ fn renew_at(id: ConnectionId, credential: &Credential) -> Option<Timestamp> {
 /// Nobody has agreed yet.
 fn unauthorized(connection: &Connection) -> Unusable {
     if is_holder(connection) {
-        let message = format!("nobody has signed in as the principal `{}` yet", connection.name);
+        // Everybody who sees the connection reads this; who signs in for it is not for all of them.
+        let message = "nobody has signed in for it yet".to_owned();
         return Unusable::Failed(Failure { kind: FailureKind::Misconfigured { field: None }, message });
     }
     Unusable::Error(Error::Refused {

@@ -72,7 +72,7 @@ impl Host {
         call.told(self.inner.credentials.principal(actor, name))
     }
     /// Takes what somebody signs in with as this principal, and signs in. Where a person has to agree in a browser, the answer
-    /// says where; `base` is where this host is reached. One that everybody shares takes `manage-setup`; of one per user
+    /// says where; `base` is where this host is reached. One that everybody shares takes `manage-setup` besides; of one per user
     /// everybody authorizes an own one.
     pub async fn authorize_principal(
         &self,
@@ -82,7 +82,7 @@ impl Host {
         authorize: AuthorizePrincipal,
     ) -> Result<AuthorizedPrincipal, Error> {
         let call = self.call(actor, AuditAction::PrincipalAuthorize, name)?;
-        call.need(Permission::ViewConnections)?;
+        call.need(Permission::ManageConnections)?;
         let begun = self.inner.credentials.authorize_principal(actor, name, base, authorize).await;
         let authorization = call.told(begun.map_err(upstream))?;
         Ok(AuthorizedPrincipal { principal: self.inner.credentials.principal(actor, name)?, authorization })

@@ -57,9 +57,7 @@ impl Host {
     ) -> Result<PermissionSet, Error> {
         let call = self.call(actor, AuditAction::PermissionSetPut, name)?;
         call.need(Permission::ManageSetup)?;
-        let done = call.told(self.inner.users.put_set(actor, name, put).await);
-        self.inner.credentials.setup_changed();
-        done
+        call.told(self.inner.users.put_set(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn permission_sets(&self, actor: &Actor) -> Result<Vec<PermissionSet>, Error> {
@@ -77,9 +75,7 @@ impl Host {
     pub async fn remove_permission_set(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         let call = self.call(actor, AuditAction::PermissionSetRemove, name)?;
         call.need(Permission::ManageSetup)?;
-        let done = call.told(self.inner.users.remove_set(actor, name).await);
-        self.inner.credentials.setup_changed();
-        done
+        call.told(self.inner.users.remove_set(actor, name).await)
     }
 }
 
@@ -89,9 +85,7 @@ impl Host {
     pub async fn put_user(&self, actor: &Actor, name: &str, put: PutUser) -> Result<UserView, Error> {
         let call = self.call(actor, AuditAction::UserPut, name)?;
         call.need(Permission::ManageSetup)?;
-        let done = call.told(self.inner.users.put(actor, name, put).await);
-        self.inner.credentials.setup_changed();
-        done
+        call.told(self.inner.users.put(actor, name, put).await)
     }
     /// All of them, by name.
     pub fn users(&self, actor: &Actor) -> Result<Vec<UserView>, Error> {
@@ -109,9 +103,7 @@ impl Host {
     pub async fn remove_user(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         let call = self.call(actor, AuditAction::UserRemove, name)?;
         call.need(Permission::ManageSetup)?;
-        let done = call.told(self.inner.users.remove(actor, name).await);
-        self.inner.credentials.setup_changed();
-        done
+        call.told(self.inner.users.remove(actor, name).await)
     }
     /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
     /// ones too.

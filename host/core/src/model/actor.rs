@@ -68,6 +68,7 @@ impl Actor {
 
     /// The same, to whom these principals are open. For an embedder whose actors are no users of the host: what a user may use
     /// is what its permission sets open.
+    /// The right of such an actor is that of the moment in which it made a connection, and stays with that.
     #[must_use]
     pub fn opening(self, principals: impl IntoIterator<Item = String>) -> Self {
         Self { principals: principals.into_iter().collect(), ..self }

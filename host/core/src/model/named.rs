@@ -1,6 +1,6 @@
 //! Credentials that an operator sets up once, for connections that others make on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ use super::secret::Sealed;
 pub(crate) const PROTOCOL: &str = "named-credential";
 /// What stands where a connector would, for the sign-ins of a principal. No connector may have this name.
 pub(crate) const NATIVE: &str = "named-credential";
+
+/// What redirect URIs of principals begin with. No connector may have this name.
+pub(crate) const EXTERNAL: &str = "external-credential";
 
 /// How a service is signed in to, whoever does it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub(crate) struct ExternalCredential {
     /// Of custom headers: what is sent, in templates over what a principal holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<HeaderTemplate>,
+    /// Where it was accepted to send what its principals hold.
+    #[serde(default)]
+    pub(crate) addresses: BTreeSet<String>,
     /// An OAuth client's secret: it belongs to the operator, whoever signs in by it.
     pub(crate) secrets: BTreeMap<String, Sealed>,
     /// Who set it up.

@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -135,12 +136,12 @@ impl Committer {
     ) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
-        let mut changed = false;
+        let (mut changed, setup);
         {
             let mut writer = Writer::open(&transaction, &self.known)?;
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;
-            changed |= writer.keep();
+            changed = writer.keep();
             for job in batch {
                 // A panic drops the job's end of the answer, which tells its caller.
                 match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut writer)))) {
@@ -158,9 +159,15 @@ impl Committer {
             if changed {
                 writer.seal_audit(self.retention)?;
             }
+            setup = writer.setup;
         }
         if changed {
-            transaction.commit().map_err(StoreError::engine)
+            transaction.commit().map_err(StoreError::engine)?;
+            // Before anybody is answered: whoever hears of a change finds nothing that was made before it.
+            if setup {
+                self.known.setup.fetch_add(1, Ordering::AcqRel);
+            }
+            Ok(())
         } else {
             transaction.abort().map_err(StoreError::engine)
         }

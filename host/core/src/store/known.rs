@@ -2,6 +2,7 @@
 //! when it changes: what is found is compared with what was parsed.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lru::LruCache;
@@ -20,11 +21,13 @@ const CONNECTORS: NonZeroUsize = NonZeroUsize::new(128).expect("128 is not zero"
 pub(super) struct Known {
     pub(super) connections: Parsed<Connection>,
     pub(super) connectors: Parsed<Installed>,
+    /// How often that changed which says who may use which credential.
+    pub(super) setup: AtomicU64,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        Self { connections: Parsed::new(CONNECTIONS), connectors: Parsed::new(CONNECTORS) }
+        Self { connections: Parsed::new(CONNECTIONS), connectors: Parsed::new(CONNECTORS), setup: AtomicU64::new(0) }
     }
 }
 

@@ -127,6 +127,19 @@ impl Table {
         }
     }
 
+    /// Whether what stands in it decides who may use which credential.
+    pub(super) fn is_setup(self) -> bool {
+        matches!(
+            self,
+            Self::ExternalCredentials
+                | Self::Principals
+                | Self::Holders
+                | Self::NamedCredentials
+                | Self::PermissionSets
+                | Self::Users
+        )
+    }
+
     pub(super) fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
         TableDefinition::new(self.name())
     }

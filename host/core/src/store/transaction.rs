@@ -143,6 +143,8 @@ pub(crate) struct Writer<'t> {
     reader: Reader<'t>,
     undo: Vec<Undo>,
     pub(super) audit: Head,
+    /// Whether anything was touched that says who may use what.
+    pub(super) setup: bool,
 }
 
 struct Undo {
@@ -165,13 +167,14 @@ impl<'t> Writer<'t> {
         let tables: Result<Vec<_>, _> =
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        Ok(Self { reader: Reader { source, known }, undo: Vec::new(), audit: Head::default() })
+        Ok(Self { reader: Reader { source, known }, undo: Vec::new(), audit: Head::default(), setup: false })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let before = self.table(table).insert(key, value).map_err(StoreError::engine)?;
         let before = before.map(|before| before.value().to_vec());
         self.undo.push(Undo { table, key: key.to_vec(), before });
+        self.setup |= table.is_setup();
         Ok(())
     }
 
@@ -190,6 +193,7 @@ impl<'t> Writer<'t> {
         let before = self.table(table).remove(key).map_err(StoreError::engine)?;
         let Some(before) = before.map(|before| before.value().to_vec()) else { return Ok(false) };
         self.undo.push(Undo { table, key: key.to_vec(), before: Some(before) });
+        self.setup |= table.is_setup();
         Ok(true)
     }
 

@@ -20,7 +20,7 @@ use crate::model::credential::{CLIENT_SECRET, Purpose};
 use crate::model::descriptor::SignIn;
 use crate::model::error::Error;
 use crate::model::id::{ConnectionId, Digest};
-use crate::model::named::{ExternalCredential, Holder, NATIVE, Principal, PrincipalKind};
+use crate::model::named::{EXTERNAL, ExternalCredential, Holder, NATIVE, Principal, PrincipalKind};
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::verdict::{Outcome, Verdict};
@@ -53,7 +53,7 @@ pub(super) fn callback(external: &ExternalCredential) -> Option<String> {
 
 /// No identity provider and no connector can have it, for it holds a point; it names the service, as those of connections do.
 pub(in crate::credentials) fn provider(external: &str, service: Option<&Origin>) -> String {
-    let own = format!("external-credential.{external}");
+    let own = format!("{EXTERNAL}.{external}");
     match service {
         Some(service) if service.scheme() == "https" && service.port() == 443 => format!("{own}.{}", service.host()),
         Some(service) => format!("{own}.{}:{}", service.host(), service.port()),
@@ -175,25 +175,38 @@ impl Credentials {
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
-        let changed = holder.settings != filled.settings || !filled.secrets.is_empty();
-        holder.settings = filled.settings;
-        holder.secrets.retain(|name, _| parameters.iter().any(|field| field.name == *name));
-        holder.secrets.extend(self.seal(holder.id, &filled.secrets));
-        if changed {
-            holder.updated_at = self.outside.now();
-            holder.problem = None;
-            // It was obtained with what was there before.
-            writer.remove_credential(holder.id)?;
-            writer.remove_pending_of(holder.id)?;
+        if holder.settings != filled.settings || !filled.secrets.is_empty() {
+            let mut secrets = self.unseal(holder.id, &holder.secrets)?;
+            secrets.retain(|name, _| parameters.iter().any(|field| field.name == *name));
+            secrets.extend(filled.secrets);
+            holder.settings = filled.settings;
+            holder = self.put_anew(writer, holder, &secrets)?;
         }
-        writer.put_holder(&holder)?;
         Ok((holder, given))
+    }
+
+    /// Keeps it under another id. What was obtained for it, and sign-ins and renewals that are under way, belong to what it was
+    /// before: they find nothing to be kept with.
+    pub(super) fn put_anew(
+        &self,
+        writer: &mut Writer<'_>,
+        old: Holder,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Holder, Error> {
+        writer.remove_holder(&old)?;
+        let id = self.outside.connection_id();
+        let holder =
+            Holder { id, secrets: self.seal(id, secrets), problem: None, updated_at: self.outside.now(), ..old };
+        writer.put_holder(&holder)?;
+        Ok(holder)
     }
 
     /// Signs in, where that takes no person, and keeps what came of it.
     pub(super) async fn obtain_unattended(&self, actor: &Actor, principal: &Principal) -> Result<(), Error> {
-        let user = (principal.kind == PrincipalKind::PerUser).then(|| actor.name());
-        let Some(state) = self.store.read(|reader| states::state_of(reader, principal, user))? else { return Ok(()) };
+        let (user, now) = ((principal.kind == PrincipalKind::PerUser).then(|| actor.name()), self.outside.now());
+        let Some(state) = self.store.read(|reader| states::state_of(reader, principal, user, now))? else {
+            return Ok(());
+        };
         let State { external, holder, credential, configured, .. } = state;
         let unattended = states::protocol(&external)?.sign_in == SignIn::Unattended;
         let (true, true, Some(holder)) = (configured, unattended, holder) else { return Ok(()) };
@@ -213,7 +226,6 @@ impl Credentials {
                 Ok::<_, Error>(())
             })
             .await?;
-        self.setup_changed();
         Ok(())
     }
 
@@ -236,6 +248,10 @@ impl Credentials {
         let (external, holder) = self
             .store
             .write(move |writer| {
+                // It may have been removed, and be another one by now.
+                if writer.principal(&given.name)?.as_ref() != Some(&given) {
+                    return Err(Error::not_found("principal", &given.name));
+                }
                 let external = writer.external_credential(&given.external_credential)?;
                 let external =
                     external.ok_or_else(|| Error::not_found("external credential", &given.external_credential))?;
@@ -246,7 +262,6 @@ impl Credentials {
                 Ok::<_, Error>((external, holder))
             })
             .await?;
-        self.setup_changed();
         let signing = self.signing(&external, &principal, &holder)?;
         if signing.connection.authentication.grant.authorization.is_none() {
             self.obtain_unattended(actor, &principal).await?;
@@ -312,7 +327,6 @@ impl Credentials {
                 Ok(writer.audit(&event)?)
             })
             .await?;
-        self.setup_changed();
         Ok(Verdict {
             outcome: Outcome::Passed,
             message: format!("The principal `{}` is signed in.", principal.name),

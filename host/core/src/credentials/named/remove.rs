@@ -33,7 +33,6 @@ impl Credentials {
                 }
             })
             .await?;
-        self.setup_changed();
         Ok(())
     }
 
@@ -48,8 +47,10 @@ impl Credentials {
             .write(move |writer| {
                 let sets = writer.permission_sets()?.into_iter().filter(|set| set.principals.contains(&name));
                 let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
+                // One too many can go.
+                let only = writer.principals_of(&external)?.len() == 1;
                 for named in writer.named_credentials()? {
-                    if named.external_credential == external {
+                    if only && named.external_credential == external {
                         users.extend(connections_by(writer, &named.name, &who)?);
                     }
                 }
@@ -62,7 +63,6 @@ impl Credentials {
                 }
             })
             .await?;
-        self.setup_changed();
         let (credentials, who) = (self.clone(), actor.name().to_owned());
         // Nobody waits for it: that it fails does not undo the removal.
         tokio::spawn(async move {
@@ -110,7 +110,6 @@ impl Credentials {
                 }
             })
             .await?;
-        self.setup_changed();
         Ok(())
     }
 }

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
 
 use super::holder::Signing;
 use super::{looks_after, user};
@@ -13,7 +14,7 @@ use crate::credentials::{Credentials, Pinned, Unusable, Usable, native};
 use crate::egress::Permit;
 use crate::model::actor::{Actor, Permission};
 use crate::model::connection::Connection;
-use crate::model::credential::Credential;
+use crate::model::credential::{Credential, REFRESH_TOKEN};
 use crate::model::descriptor::{FieldKind, SignIn};
 use crate::model::error::Error;
 use crate::model::named::{ExternalCredential, Holder, NamedCredential, Principal, PrincipalKind};
@@ -40,6 +41,7 @@ pub(super) fn state_of(
     reader: &Reader<'_>,
     principal: &Principal,
     user: Option<&str>,
+    now: Timestamp,
 ) -> Result<Option<State>, StoreError> {
     let Some(external) = reader.external_credential(&principal.external_credential)? else { return Ok(None) };
     let Ok(protocol) = protocol(&external) else { return Ok(None) };
@@ -58,6 +60,9 @@ pub(super) fn state_of(
         .collect();
     let configured = lacking.is_empty();
     let ended = credential.as_ref().is_some_and(|credential| credential.ended.is_some());
+    let expired = credential.as_ref().is_some_and(|credential| {
+        !credential.secrets.contains_key(REFRESH_TOKEN) && credential.expires_at.is_some_and(|at| at <= now)
+    });
     let failed = holder.as_ref().and_then(|holder| holder.problem.clone());
     let (authenticated, problem) = match protocol.sign_in {
         _ if !configured => (false, Some(format!("it is not configured: {} is missing", lacking.join(", ")))),
@@ -67,6 +72,7 @@ pub(super) fn state_of(
         SignIn::Unattended if credential.is_some() => (true, None),
         SignIn::Unattended => (failed.is_none(), failed),
         SignIn::Browser if credential.is_none() => (false, Some("nobody has signed in yet".to_owned())),
+        SignIn::Browser if expired => (false, Some("what it obtained has expired, and can't be renewed".to_owned())),
         SignIn::Browser => (true, None),
     };
     Ok(Some(State { external, holder, credential, configured, authenticated, problem }))
@@ -137,6 +143,7 @@ impl Credentials {
     /// Whether a connection can be made on this named credential now. That the actor may not use its principal is no hindrance:
     /// the test says so. The inner error is the field's problem.
     pub(crate) fn endpoint(&self, actor: &Actor, given: &str) -> Result<Result<Endpoint, String>, Error> {
+        let now = self.outside.now();
         let name = given.trim().to_lowercase();
         let found = self.store.read(|reader| {
             let Chosen { named, principal } = match chosen(reader, &name)? {
@@ -150,7 +157,7 @@ impl Credentials {
             };
             // Nobody can have signed in as a principal that is closed to them.
             if may || principal.kind == PrincipalKind::Named {
-                let state = state_of(reader, &principal, holder_user(&principal, actor.name()))?;
+                let state = state_of(reader, &principal, holder_user(&principal, actor.name()), now)?;
                 if let Some(words) = state.filter(|state| !state.authenticated).map(|_| match principal.kind {
                     PrincipalKind::Named => format!("the named credential `{name}` is not authenticated"),
                     PrincipalKind::PerUser => format!(
@@ -189,7 +196,7 @@ impl Credentials {
         name: &str,
     ) -> Result<Arc<Usable>, Unusable> {
         // Read before what it vouches for: a change in between makes this permit one of yesterday.
-        let setup = self.setup.load(Ordering::Acquire);
+        let setup = self.store.setup();
         let connection = pinned.connection;
         let (url, signing) = self.signing_for(connection, name)?;
         let holder = signing.pinned(pinned.actor);
@@ -219,7 +226,7 @@ impl Credentials {
     ) -> Result<(String, Signing), Unusable> {
         let failed = |kind, message| Unusable::Failed(Failure { kind, message });
         let misconfigured = |message| failed(FailureKind::Misconfigured { field: None }, message);
-        let owner = connection.owner.as_str();
+        let (owner, now) = (connection.owner.as_str(), self.outside.now());
         let found = self.store.read(|reader| {
             let Chosen { named, principal } = match chosen(reader, name)? {
                 Ok(chosen) => chosen,
@@ -229,7 +236,7 @@ impl Credentials {
                 let words = format!("`{owner}`, who owns the connection, may not use the named credential `{name}`");
                 return Ok(Err(failed(FailureKind::Forbidden, words)));
             }
-            let Some(state) = state_of(reader, &principal, holder_user(&principal, owner))? else {
+            let Some(state) = state_of(reader, &principal, holder_user(&principal, owner), now)? else {
                 return Ok(Err(misconfigured(format!("what the named credential `{name}` stands on is gone"))));
             };
             if let (false, Some(problem)) = (state.configured, &state.problem) {
@@ -256,11 +263,12 @@ impl Credentials {
 impl Credentials {
     /// Principals that the actor may know of: all of them, or those that are open to it.
     pub(crate) fn principals(&self, actor: &Actor) -> Result<Vec<PrincipalView>, Error> {
+        let now = self.outside.now();
         Ok(self.store.read(|reader| {
             let mut views = Vec::new();
             for principal in reader.principals()? {
                 if may_know(reader, actor, &principal)? {
-                    views.push(principal_view(reader, actor, principal)?);
+                    views.push(principal_view(reader, actor, principal, now)?);
                 }
             }
             Ok::<_, StoreError>(views)
@@ -269,8 +277,9 @@ impl Credentials {
 
     /// One of them.
     pub(crate) fn principal(&self, actor: &Actor, name: &str) -> Result<PrincipalView, Error> {
+        let now = self.outside.now();
         let principal = self.principal_for(actor, name)?;
-        Ok(self.store.read(|reader| principal_view(reader, actor, principal))?)
+        Ok(self.store.read(|reader| principal_view(reader, actor, principal, now))?)
     }
 
     /// The record, for whoever may know of it.
@@ -286,22 +295,24 @@ impl Credentials {
 
     /// Named credentials, by name.
     pub(crate) fn nameds(&self, actor: &Actor) -> Result<Vec<NamedCredentialView>, Error> {
+        let now = self.outside.now();
         Ok(self.store.read(|reader| {
             reader
                 .named_credentials()?
                 .into_iter()
-                .map(|named| named_view(reader, actor, named))
+                .map(|named| named_view(reader, actor, named, now))
                 .collect::<Result<_, StoreError>>()
         })?)
     }
 
     /// One of them.
     pub(crate) fn named(&self, actor: &Actor, name: &str) -> Result<NamedCredentialView, Error> {
+        let now = self.outside.now();
         let missing = || Error::not_found("named credential", name);
         let key = user::name(name).map_err(|_no_name_of_any| missing())?;
         let found = self.store.read(|reader| {
             let found = reader.named_credential(&key)?;
-            found.map(|named| named_view(reader, actor, named)).transpose()
+            found.map(|named| named_view(reader, actor, named, now)).transpose()
         })?;
         found.ok_or_else(missing)
     }
@@ -315,8 +326,13 @@ fn may_know(reader: &Reader<'_>, actor: &Actor, principal: &Principal) -> Result
         })
 }
 
-fn principal_view(reader: &Reader<'_>, actor: &Actor, principal: Principal) -> Result<PrincipalView, StoreError> {
-    let state = state_of(reader, &principal, holder_user(&principal, actor.name()))?;
+fn principal_view(
+    reader: &Reader<'_>,
+    actor: &Actor,
+    principal: Principal,
+    now: Timestamp,
+) -> Result<PrincipalView, StoreError> {
+    let state = state_of(reader, &principal, holder_user(&principal, actor.name()), now)?;
     let (mut users, mut permission_sets) = (Vec::new(), Vec::new());
     if looks_after(actor) {
         users.extend(reader.holders_of(&principal.name)?.into_iter().filter_map(|holder| holder.user));
@@ -344,7 +360,12 @@ fn principal_view(reader: &Reader<'_>, actor: &Actor, principal: Principal) -> R
     })
 }
 
-fn named_view(reader: &Reader<'_>, actor: &Actor, named: NamedCredential) -> Result<NamedCredentialView, StoreError> {
+fn named_view(
+    reader: &Reader<'_>,
+    actor: &Actor,
+    named: NamedCredential,
+    now: Timestamp,
+) -> Result<NamedCredentialView, StoreError> {
     let external = reader.external_credential(&named.external_credential)?;
     let principals = reader.principals_of(&named.external_credential)?;
     let only = match principals.as_slice() {
@@ -352,7 +373,7 @@ fn named_view(reader: &Reader<'_>, actor: &Actor, named: NamedCredential) -> Res
         _ => None,
     };
     let state = match only {
-        Some(only) => state_of(reader, only, holder_user(only, actor.name()))?,
+        Some(only) => state_of(reader, only, holder_user(only, actor.name()), now)?,
         None => None,
     };
     let (configured, authenticated) = state.as_ref().map_or((false, false), |s| (s.configured, s.authenticated));

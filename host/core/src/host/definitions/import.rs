@@ -7,6 +7,7 @@ use crate::model::actor::{Actor, Permission};
 use crate::model::connection::Visibility;
 use crate::model::error::{Error, FieldProblem};
 use crate::model::named::PrincipalKind;
+use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::view::{
     ConnectionDefinition, ConnectionView, ConnectorDefinition, Definitions, EditConnection,
@@ -55,10 +56,16 @@ impl Importing<'_> {
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
     }
 
-    /// The secrets that were given for one thing, and the names of those that were not.
-    fn secrets_of(&self, kind: &str, name: &str, fields: &[String]) -> (BTreeMap<String, Secret>, Vec<String>) {
+    /// Of the secrets that one thing has and that are not stored: those that were given, and the names of those that were not.
+    fn secrets_of(
+        &self,
+        kind: &str,
+        name: &str,
+        fields: &[String],
+        stored: &[String],
+    ) -> (BTreeMap<String, Secret>, Vec<String>) {
         let (mut given, mut needs) = (BTreeMap::new(), Vec::new());
-        for field in fields {
+        for field in fields.iter().filter(|field| !stored.contains(field)) {
             match self.secrets.get(&format!("{kind}/{name}/{field}")).filter(|secret| !secret.is_empty()) {
                 Some(secret) => drop(given.insert(field.clone(), secret.clone())),
                 None => needs.push(field.clone()),
@@ -70,16 +77,16 @@ impl Importing<'_> {
     /// Decides what is to be done, does it unless only asked, and puts it down.
     async fn settle(&mut self, thing: Thing, doing: impl Future<Output = Result<(), Error>>) {
         let Thing { kind, name, there, fields, needs, permission } = thing;
+        let secrets = || {
+            let each = needs.iter().map(|field| format!("--secret '{kind}/{name}/{field}=@FILE'"));
+            format!("give its secrets: {}", each.collect::<Vec<_>>().join(" "))
+        };
         let (action, why) = match (there, fields.is_empty()) {
-            (true, true) => (ImportAction::Keep, None),
+            (true, true) => (ImportAction::Keep, (!needs.is_empty()).then(secrets)),
             _ if !self.actor.may(permission) => {
                 (ImportAction::Blocked, Some(Error::Forbidden { permission }.to_string()))
             }
-            (false, _) if !needs.is_empty() => {
-                let secrets: Vec<_> =
-                    needs.iter().map(|field| format!("--secret '{kind}/{name}/{field}=@FILE'")).collect();
-                (ImportAction::Blocked, Some(format!("give its secrets: {}", secrets.join(" "))))
-            }
+            (false, _) if !needs.is_empty() => (ImportAction::Blocked, Some(secrets())),
             (there, _) => {
                 let action = if there { ImportAction::Change } else { ImportAction::Create };
                 let done = if self.dry_run { Ok(()) } else { doing.await };
@@ -153,16 +160,18 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("identity-provider", new.name, told(&error)),
         };
-        let fields = old.as_ref().map_or_else(Vec::new, |old| {
+        let mut fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("connector", new.connector != old.connector.as_str()),
                 ("protocol", new.protocol != old.protocol),
                 ("client-id", new.client_id != old.client_id),
-                ("settings", new.settings != old.settings),
+                ("settings", differ(&new.settings, &old.settings)),
             ])
         });
-        let (mut secrets, needs) = self.secrets_of("identity-provider", &new.name, &new.secrets);
+        let stored: Vec<_> = old.iter().filter(|old| old.has_secret).map(|_| "client-secret".to_owned()).collect();
+        let (mut secrets, needs) = self.secrets_of("identity-provider", &new.name, &new.secrets, &stored);
+        fields.extend(given_anew(old.is_some(), &secrets));
         let thing = Thing {
             kind: "identity-provider",
             name: new.name.clone(),
@@ -191,7 +200,7 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("external-credential", new.name, told(&error)),
         };
-        let fields = old.as_ref().map_or_else(Vec::new, |old| {
+        let mut fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("protocol", new.protocol != old.protocol),
@@ -199,7 +208,9 @@ impl Importing<'_> {
                 ("headers", new.headers != old.headers),
             ])
         });
-        let (secrets, needs) = self.secrets_of("external-credential", &new.name, &new.secrets);
+        let stored = old.as_ref().map_or(&[][..], |old| &old.secrets);
+        let (secrets, needs) = self.secrets_of("external-credential", &new.name, &new.secrets, stored);
+        fields.extend(given_anew(old.is_some(), &secrets));
         let thing = Thing {
             kind: "external-credential",
             name: new.name.clone(),
@@ -212,7 +223,7 @@ impl Importing<'_> {
             let put = PutExternalCredential {
                 label: new.label,
                 protocol: Some(new.protocol),
-                settings: emptied(new.settings, old.map(|old| old.settings)),
+                settings: new.settings,
                 headers: Some(new.headers),
                 secrets,
             };
@@ -234,7 +245,7 @@ impl Importing<'_> {
             return self.blocked("principal", new.name, why);
         }
         let shared = new.kind == PrincipalKind::Named;
-        let fields = old.as_ref().map_or_else(Vec::new, |old| {
+        let mut fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("external-credential", new.external_credential != old.external_credential),
@@ -242,7 +253,9 @@ impl Importing<'_> {
                 ("settings", shared && differ(&new.settings, &old.settings)),
             ])
         });
-        let (secrets, needs) = self.secrets_of("principal", &new.name, &new.secrets);
+        let stored = old.as_ref().map_or(&[][..], |old| &old.secrets);
+        let (secrets, needs) = self.secrets_of("principal", &new.name, &new.secrets, stored);
+        fields.extend(given_anew(old.is_some(), &secrets));
         let thing = Thing {
             kind: "principal",
             name: new.name.clone(),
@@ -256,7 +269,7 @@ impl Importing<'_> {
                 label: new.label,
                 external_credential: Some(new.external_credential),
                 kind: Some(new.kind),
-                settings: emptied(new.settings, old.filter(|_| shared).map(|old| old.settings)),
+                settings: new.settings,
                 secrets,
             };
             host.put_principal(actor, &new.name, put).await.map(drop)
@@ -311,6 +324,13 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("permission-set", new.name, told(&error)),
         };
+        let lacking = new
+            .principals
+            .iter()
+            .find_map(|name| self.lacks("principal", name, &host.principal(actor, name).map(drop)));
+        if let Some(why) = lacking {
+            return self.blocked("permission-set", new.name, why);
+        }
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
@@ -343,6 +363,13 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("user", new.name, told(&error)),
         };
+        let lacking = new
+            .permission_sets
+            .iter()
+            .find_map(|name| self.lacks("permission-set", name, &host.permission_set(actor, name).map(drop)));
+        if let Some(why) = lacking {
+            return self.blocked("user", new.name, why);
+        }
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
@@ -372,7 +399,9 @@ impl Importing<'_> {
             Ok(old) => old,
             Err(error) => return self.blocked("connection", new.name, told(&error)),
         };
-        let (secrets, needs) = self.secrets_of("connection", &new.name, &new.secrets);
+        let stored = old.as_ref().map_or(&[][..], |old| &old.secrets);
+        let (secrets, needs) = self.secrets_of("connection", &new.name, &new.secrets, stored);
+        let anew = given_anew(old.is_some(), &secrets);
         let name = new.name.clone();
         let thing = |there, fields| Thing {
             kind: "connection",
@@ -394,11 +423,16 @@ impl Importing<'_> {
         if let Some(why) = lacking.into_iter().flatten().next() {
             return self.blocked("connection", new.name, why);
         }
+        let unfit = named.filter(|_| old.is_none()).and_then(|name| host.named_credential(actor, name).ok()?.problem);
+        if let Some(why) = unfit {
+            return self.blocked("connection", new.name, why);
+        }
         let Some(old) = old else {
             return self.settle(thing(false, Vec::new()), made(host, actor, new, secrets)).await;
         };
-        if new.connector != old.connector.name.as_str() || new.named_credential != old.named_credential {
-            let why = "it is made with another connector or named credential, which can't be changed: delete it first";
+        let provider = new.identity_provider.is_some() && new.identity_provider != old.identity_provider;
+        if provider || new.connector != old.connector.name.as_str() || new.named_credential != old.named_credential {
+            let why = "it is made with another connector, named credential or identity provider, and those stay: delete it first";
             return self.blocked("connection", new.name, why.into());
         }
         let mut fields = differing([
@@ -407,6 +441,7 @@ impl Importing<'_> {
             ("visibility", new.visibility != old.visibility),
             ("settings", differ(&new.settings, &old.settings)),
         ]);
+        fields.extend(anew);
         let edits = !fields.is_empty();
         fields.extend(differing([("enabled", new.enabled != old.enabled)]));
         let pinned = old.connector.version.to_string();
@@ -470,7 +505,7 @@ async fn changed(
             description: Some(new.description),
             protocol: new.protocol,
             settings: match differ(&new.settings, &old.settings) {
-                true => emptied(new.settings, Some(old.settings)),
+                true => new.settings,
                 false => BTreeMap::new(),
             },
             secrets,
@@ -497,22 +532,18 @@ fn differing<const N: usize>(fields: [(&str, bool); N]) -> Vec<String> {
     fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// Blank is the same as not there.
+/// Whether anything that the text says is not so. What it leaves out stays, defaults above all; a blank value is to go.
 fn differ(new: &BTreeMap<String, String>, old: &BTreeMap<String, String>) -> bool {
-    let filled = |values: &BTreeMap<String, String>| {
-        let mut values = values.clone();
-        values.retain(|_, value| !value.trim().is_empty());
-        values
+    let same = |new: &str, old: &str| {
+        let origin = |text: &str| text.parse::<Origin>().ok();
+        new == old || origin(new).is_some_and(|new| origin(old) == Some(new))
     };
-    filled(new) != filled(old)
+    new.iter().any(|(name, value)| !same(value.trim(), old.get(name).map_or("", String::as_str)))
 }
 
-/// What is not in the text goes.
-fn emptied(mut new: BTreeMap<String, String>, old: Option<BTreeMap<String, String>>) -> BTreeMap<String, String> {
-    for name in old.into_iter().flatten().map(|(name, _)| name) {
-        new.entry(name).or_default();
-    }
-    new
+/// A secret that is given for what lacks it is a difference.
+fn given_anew(there: bool, secrets: &BTreeMap<String, Secret>) -> Option<String> {
+    (there && !secrets.is_empty()).then(|| "secrets".to_owned())
 }
 
 /// All that an error says, in one line.

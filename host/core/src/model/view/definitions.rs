@@ -233,13 +233,13 @@ fn yes() -> bool {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Import {
-    /// What is to be there. What is not in it stays as it is.
+    /// What is to be there. What is not in it stays as it is, a setting of something that is in it too; a blank one goes.
     pub definitions: Definitions,
     /// Secrets of what is made, each by `kind/name/field`, such as `connection/Orders/token`.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
-    /// Only say what would happen.
+    /// Only say what would happen. Values are judged when they are set, so that may still refuse one.
     #[serde(default)]
     pub dry_run: bool,
 }
