@@ -34,6 +34,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The audit.
     pub audit: AuditConfig,
+    /// What the host does unasked to keep connections alive.
+    pub health: HealthConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
 }
@@ -90,6 +92,34 @@ pub struct AuditConfig {
     pub keep_days: Option<u32>,
     /// How many records are kept: 1,000,000.
     pub keep_records: Option<u32>,
+}
+
+/// `[health]`: a server tests each connection from time to time, and renews each credential before it runs out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HealthConfig {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Between two tests of a connection that works, give or take a tenth: 1,440, which is a day.
+    pub interval_minutes: Option<u32>,
+    /// Tests and renewals at the same time: 16.
+    pub concurrency: Option<u32>,
+    /// How many of them one origin gets in a minute: 120.
+    pub per_origin_per_minute: Option<u32>,
+    /// How many of them one origin gets in a day: 100,000.
+    pub daily_budget: Option<u32>,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_minutes: None,
+            concurrency: None,
+            per_origin_per_minute: None,
+            daily_budget: None,
+        }
+    }
 }
 
 /// `[limits]`: what is left out keeps its default.
@@ -150,6 +180,11 @@ const KEYS: &[(&str, Kind)] = &[
     ("vault.key-file", Kind::Text),
     ("audit.keep-days", Kind::Number),
     ("audit.keep-records", Kind::Number),
+    ("health.enabled", Kind::Switch),
+    ("health.interval-minutes", Kind::Number),
+    ("health.concurrency", Kind::Number),
+    ("health.per-origin-per-minute", Kind::Number),
+    ("health.daily-budget", Kind::Number),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -247,7 +282,24 @@ impl Config {
                 problems.push(FieldProblem::new(key, "must be at least 1: the audit can't be switched off"));
             }
         }
+        self.health.check(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
+    }
+}
+
+impl HealthConfig {
+    fn check(&self, problems: &mut Vec<FieldProblem>) {
+        for (key, given, most) in [
+            ("health.interval-minutes", self.interval_minutes, 525_600),
+            ("health.concurrency", self.concurrency, 1_000),
+            ("health.per-origin-per-minute", self.per_origin_per_minute, 1_000_000),
+            ("health.daily-budget", self.daily_budget, u32::MAX),
+        ] {
+            if given.is_some_and(|given| !(1..=most).contains(&given)) {
+                let words = format!("must be 1 to {most}; `enabled = false` under `[health]` switches it off");
+                problems.push(FieldProblem::new(key, words));
+            }
+        }
     }
 }
 
@@ -397,6 +449,18 @@ mod tests {
             ]
         );
         assert_eq!(problems(load("listen = \"here\"\n", &[])), ["listen: invalid socket address syntax"]);
+    }
+
+    #[test]
+    fn none_of_a_limit_of_health_is_told_with_what_switches_it_off() {
+        assert_eq!(
+            problems(load("[health]\ninterval-minutes = 0\nconcurrency = 5000\n", &[])),
+            [
+                "health.interval-minutes: must be 1 to 525600; `enabled = false` under `[health]` switches it off",
+                "health.concurrency: must be 1 to 1000; `enabled = false` under `[health]` switches it off",
+            ]
+        );
+        assert!(!load("", &[("TURNBUCKLE_HEALTH_ENABLED", "false")]).unwrap().health.enabled);
     }
 
     #[test]

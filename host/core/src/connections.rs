@@ -7,6 +7,7 @@ mod probe;
 mod send;
 mod transfer;
 mod upgrade;
+mod upkeep;
 
 pub(crate) use authorize::{Returned, Signed};
 pub(crate) use change::find_visible;
@@ -20,6 +21,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use jiff::SignedDuration;
+use lru::LruCache;
 
 use crate::catalog::Catalog;
 use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
@@ -53,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) egress: Egress,
     pub(crate) outside: Outside,
     pub(crate) test_wall: Duration,
+    /// Between two checks that nobody asks for.
+    pub(crate) interval: SignedDuration,
 }
 
 /// Everything about connections. Cloning is cheap.
@@ -61,6 +66,8 @@ pub(crate) struct Connections {
     parts: Parts,
     /// Tests under way: whoever asks for the same one waits for it.
     running: Arc<Mutex<HashMap<(ConnectionId, u64), Running>>>,
+    /// Connections through which requests went well lately.
+    proven: Arc<Mutex<LruCache<ConnectionId, upkeep::Proof>>>,
 }
 
 impl std::ops::Deref for Connections {
@@ -78,7 +85,7 @@ impl std::fmt::Debug for Connections {
 
 impl Connections {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, running: Arc::default() }
+        Self { parts, running: Arc::default(), proven: Arc::new(Mutex::new(LruCache::new(upkeep::PROVEN))) }
     }
 
     /// The connection of this id or name, where the actor may know of it.

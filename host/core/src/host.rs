@@ -1,6 +1,7 @@
 //! The host: a cheap handle that everything else is called on.
 
 mod audit;
+mod health;
 mod open;
 mod users;
 
@@ -15,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::connections::{Body, Connections, Returned, Signed};
 use crate::credentials::Credentials;
 use crate::flows::Flows;
+use crate::health::Health;
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::connection::{Change, Connection};
@@ -68,6 +70,7 @@ struct Inner {
     credentials: Credentials,
     connections: Connections,
     flows: Flows,
+    health: Health,
     users: Users,
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod flow;
 pub(crate) mod id;
 pub(crate) mod origin;
 pub(crate) mod outside;
+pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod template;
 pub(crate) mod user;

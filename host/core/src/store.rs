@@ -20,6 +20,7 @@ mod credentials;
 mod error;
 mod file;
 mod flows;
+mod health;
 mod known;
 mod notes;
 mod schema;
@@ -39,10 +40,12 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use crate::model::audit::AuditEvent;
+use crate::model::schedule::Schedule;
 
 pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
+pub(crate) use health::Upcoming;
 pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
@@ -76,11 +79,13 @@ pub(crate) struct Options {
     pub(crate) cache_bytes: usize,
     /// How long the audit is kept.
     pub(crate) retention: Retention,
+    /// When the host looks at a connection unasked.
+    pub(crate) schedule: Schedule,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default() }
+        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default(), schedule: Schedule::default() }
     }
 }
 
@@ -98,7 +103,8 @@ impl Store {
             .name("turnbuckle-store".to_owned())
             .spawn({
                 let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
-                move || committer::Committer { database, known, notes, retention: options.retention }.run(&waiting)
+                let Options { retention, schedule, .. } = options;
+                move || committer::Committer { database, known, notes, retention, schedule }.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
         let inner = Inner { path: path.to_owned(), database, known, notes, jobs: Some(jobs), thread: Some(thread) };

@@ -57,7 +57,9 @@ impl Connections {
                 Ok(response) => answered(event, response.status()),
                 Err(error) => event.ended(error),
             });
-            return Ok(outcome?.map(incoming));
+            let response = outcome?;
+            self.prove(&connection, response.status());
+            return Ok(response.map(incoming));
         }
         self.send_judged(actor, &connection, usable, (request, origin), renewable).await
     }
@@ -97,7 +99,12 @@ impl Connections {
         let rejected = failure.as_ref().is_some_and(|failure| {
             matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
         });
-        let (true, Some(bytes)) = (rejected && renewable, second) else { return Ok(told(response, failure)) };
+        let (true, Some(bytes)) = (rejected && renewable, second) else {
+            if failure.is_none() {
+                self.prove(connection, response.status());
+            }
+            return Ok(told(response, failure));
+        };
         drop(response);
         self.credentials.forget(connection.id);
         let renewed = match self.credentials.renew(pinned, usable.generation).await {
@@ -188,7 +195,7 @@ impl Connections {
     }
 
     /// A credential that is beyond renewal is a fact about the connection, whoever found out.
-    async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
+    pub(super) async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
         if let Unusable::Failed(failure) = &unusable
             && !matches!(
                 failure.kind,

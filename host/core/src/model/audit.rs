@@ -139,6 +139,10 @@ actions! {
     TokenView = "token.view",
     /// A new master key.
     HostRotateKey = "host.rotate-key",
+    /// Checks that nobody asks for were paused.
+    HostPauseHealth = "host.pause-health",
+    /// They go on.
+    HostResumeHealth = "host.resume-health",
     /// The store was copied.
     HostBackup = "host.backup",
     /// Looked at.

@@ -1,5 +1,6 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
+mod health;
 mod sign_in;
 mod users;
 
@@ -18,6 +19,7 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
+pub use health::{ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };

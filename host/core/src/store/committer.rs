@@ -15,6 +15,7 @@ use super::known::Known;
 use super::notes::Notes;
 use super::transaction::Writer;
 use crate::model::audit::AuditEvent;
+use crate::model::schedule::Schedule;
 
 /// Prepares a change. It gets the reason instead where there is no writer to be had.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Writer<'_>, StoreError>) -> Prepared + Send>;
@@ -49,6 +50,7 @@ pub(super) struct Committer {
     pub(super) known: Arc<Known>,
     pub(super) notes: Arc<Notes>,
     pub(super) retention: Retention,
+    pub(super) schedule: Schedule,
 }
 
 impl Committer {
@@ -137,7 +139,7 @@ impl Committer {
         transaction.set_two_phase_commit(true);
         let mut changed = false;
         {
-            let mut writer = Writer::open(&transaction, &self.known)?;
+            let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;
             changed |= writer.keep();

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use super::Store;
+use crate::model::actor::HOST;
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 
 /// More do not wait: a disk that stands still must not fill the memory.
@@ -98,6 +99,3 @@ impl Drop for Noting {
         }
     }
 }
-
-/// Who did what nobody asked for.
-const HOST: &str = "host";

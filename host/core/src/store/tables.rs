@@ -50,10 +50,16 @@ pub(super) enum Table {
     Tokens,
     /// Place in the chain → record of the audit.
     Audit,
+    /// Connection id → what the host does to it unasked, and when.
+    Upkeep,
+    /// Moment, kind byte, connection id → where its requests go, and who may know of it.
+    UpkeepDue,
+    /// Day, place → how often the host asked it unasked.
+    UpkeepSpent,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -75,6 +81,9 @@ impl Table {
         Self::Users,
         Self::Tokens,
         Self::Audit,
+        Self::Upkeep,
+        Self::UpkeepDue,
+        Self::UpkeepSpent,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -100,6 +109,9 @@ impl Table {
             Self::Users => "users",
             Self::Tokens => "tokens",
             Self::Audit => "audit",
+            Self::Upkeep => "upkeep",
+            Self::UpkeepDue => "upkeep-due",
+            Self::UpkeepSpent => "upkeep-spent",
         }
     }
 
