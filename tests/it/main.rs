@@ -15,6 +15,7 @@ mod data;
 mod embedded;
 mod flows;
 mod guests;
+mod health;
 mod input;
 mod netns;
 mod oauth;

@@ -91,6 +91,9 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("audit.list", &[ViewAudit], "", Nothing),
         ("audit.verify", &[ViewAudit], "", Nothing),
         ("audit.export", &[ViewAudit], "", Nothing),
+        ("health.report", &[ViewConnections], "", Nothing),
+        ("health.pause", &[ManageSetup], "", Nothing),
+        ("health.resume", &[ManageSetup], "", Nothing),
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
@@ -225,7 +228,7 @@ fn integrations_that_are_switched_off_answer_setup_and_health_alone() {
     for (method, path, row) in &operations.all {
         let id = row.0;
         let answer = call(&scene.api, method, path, row, Some(NOWHERE));
-        let goes_on = ["setup.", "host.", "audit.", "whoami"].iter().any(|part| id.starts_with(part));
+        let goes_on = ["setup.", "host.", "health.", "audit.", "whoami"].iter().any(|part| id.starts_with(part));
         if goes_on {
             assert!(!answer.text().contains("integrations-disabled"), "{id}: {}", answer.text());
         } else {

@@ -94,6 +94,11 @@ pub(crate) enum Command {
     /// Flows: what leans on which connection
     #[command(subcommand)]
     Flow(flow::Verb),
+    /// How connections are kept alive: what is due, what waits, how they stand
+    Health {
+        #[command(subcommand)]
+        verb: Option<Health>,
+    },
     /// What operators set up for everyone: OAuth clients, users, tokens
     #[command(subcommand)]
     Setup(setup::Verb),
@@ -102,6 +107,14 @@ pub(crate) enum Command {
     /// Who did what: list it, prove that it is whole, export it
     #[command(subcommand)]
     Audit(audit::Verb),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Health {
+    /// Stop checks and renewals that nobody asks for
+    Pause,
+    /// Let them go on
+    Resume,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -162,6 +175,7 @@ mod tests {
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection
+          health      How connections are kept alive: what is due, what waits, how they stand
           setup       What operators set up for everyone: OAuth clients, users, tokens
           whoami      Whom the token stands for, and what it opens
           audit       Who did what: list it, prove that it is whole, export it

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod flow;
+mod health;
 mod output;
 mod progress;
 mod secret;
@@ -71,6 +72,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Connector(verb) => connector::run(verb, session).await,
         Command::Connection(verb) => connection::run(verb, session).await,
         Command::Flow(verb) => flow::run(verb, session).await,
+        Command::Health { verb } => health::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
         Command::Whoami => setup::whoami(session).await,
         Command::Audit(verb) => audit::run(verb, session).await,

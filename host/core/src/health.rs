@@ -105,12 +105,12 @@ impl Away {
     }
 }
 
-/// Counts one who runs it, until it is dropped.
-struct Running(Health);
+/// Counts one who runs it, until it is dropped. It keeps no store open.
+struct Running(Arc<Mutex<State>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
+        self.0.lock().expect("no holder of this lock panics").running -= 1;
     }
 }
 
@@ -160,7 +160,7 @@ impl Health {
     /// Counts somebody who runs it, until what is given is dropped.
     pub(crate) fn running(&self) -> impl Drop + Send + use<> {
         self.lock().running += 1;
-        Running(self.clone())
+        Running(self.state.clone())
     }
 
     /// Begins what is due and fits the limits. Each is a task of its own: one that hangs stops no other.

@@ -74,6 +74,13 @@ struct Inner {
     users: Users,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Whoever runs its health sees that it is gone.
+        self.health.stirred().notify_one();
+    }
+}
+
 impl Host {
     fn read(&self, connection: Connection) -> Result<ConnectionView, Error> {
         self.inner.connections.view(connection)

@@ -173,6 +173,7 @@ impl Server {
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let graceful = GracefulShutdown::new();
+        let health = tokio::spawn(host.run_health());
         let mut shutdown = pin!(shutdown);
         loop {
             let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
@@ -198,6 +199,7 @@ impl Server {
             });
         }
         drop(listener);
+        health.abort();
         if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not come to their end in time");
         }

@@ -5,6 +5,7 @@ mod authorize;
 mod connections;
 mod connectors;
 mod flows;
+mod health;
 mod host;
 mod send;
 mod setup;
@@ -113,6 +114,9 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
+        .routes(routes!(health::report))
+        .routes(routes!(health::pause))
+        .routes(routes!(health::resume))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

@@ -237,3 +237,31 @@ fn renewed_at(connection: &Connection, credential: Option<&Credential>, check: O
         None => asked(connection, check),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn id(number: u128) -> ConnectionId {
+        ConnectionId::from_uuid(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn connections_of_one_moment_are_spread_over_the_whole_of_it_and_never_beyond() {
+        let hour = SignedDuration::from_hours(1);
+        let shares: Vec<_> = (0..1_000).map(|number| share(id(number), Timestamp::UNIX_EPOCH, hour)).collect();
+        assert!(shares.iter().all(|share| (SignedDuration::ZERO..hour).contains(share)));
+        for tenth in 0..10 {
+            let within = shares.iter().filter(|share| share.as_secs() / 360 == tenth).count();
+            assert!((60..=140).contains(&within), "{within} in part {tenth}");
+        }
+        assert_eq!(share(id(1), Timestamp::UNIX_EPOCH, hour), shares[1], "each at its own time, whenever it is asked");
+    }
+
+    #[test]
+    fn failures_in_a_row_are_asked_again_after_longer_and_longer() {
+        let minutes: Vec<_> = [0, 1, 2, 3, 4, 5, 6, u32::MAX].map(|failures| back_off(failures).as_mins()).into();
+        assert_eq!(minutes, [1, 1, 2, 5, 15, 60, 60, 60]);
+    }
+}

@@ -1,0 +1,613 @@
+//! Connections stay alive while nobody looks, and no service is asked more than it should be.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_body_util::{BodyExt as _, Full};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use turnbuckle::config::Config;
+use turnbuckle::{
+    Actor, AuditFilter, Body, Compiler, HealthReport, HealthState, Holding, Host, NewConnection, Outside, Permission,
+    Progress, Status,
+};
+use turnbuckle_tests::components;
+use turnbuckle_tests::upstream::{Arrived, Reply, Upstream};
+
+use crate::scene::{BINARY, TOKEN};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// A clock that stands still until it is moved.
+#[derive(Debug, Clone)]
+struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    /// Begins at a noon, UTC.
+    fn new() -> Self {
+        Self(Arc::new(AtomicI64::new(1_777_032_000)))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.seconds()).unwrap()
+    }
+
+    fn seconds(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn outside(&self) -> Outside {
+        let clock = self.clone();
+        let fill = |bytes: &mut [u8]| {
+            for chunk in bytes.chunks_mut(16) {
+                chunk.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..chunk.len()]);
+            }
+        };
+        Outside::new(move || clock.now(), fill)
+    }
+}
+
+/// A host whose clock a test moves, and a service that takes [`TOKEN`] at `/me`.
+struct Stage {
+    host: Host,
+    clock: Clock,
+    upstream: Upstream,
+    folder: tempfile::TempDir,
+    config: Config,
+}
+
+fn root() -> Actor {
+    Actor::administrator("root")
+}
+
+impl Stage {
+    async fn set(change: impl FnOnce(&mut Config)) -> Self {
+        Self::beside(&[], change).await
+    }
+
+    async fn beside(others: &[&Upstream], change: impl FnOnce(&mut Config)) -> Self {
+        let upstream = Upstream::start();
+        upstream.on("GET", "/me", me);
+        let mut config = Config::default();
+        config.egress.allow = std::iter::once(&upstream).chain(others.iter().copied()).map(Upstream::origin).collect();
+        change(&mut config);
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Clock::new());
+        let host = open(folder.path(), &config, &clock).await;
+        let component = tokio::task::spawn_blocking(|| components::read(BINARY, "http")).await.unwrap();
+        host.install_connector(&root(), component).await.unwrap();
+        // From here on it was there all the time.
+        host.health_round().await;
+        Self { host, clock, upstream, folder, config }
+    }
+
+    async fn restart(self, away: i64) -> Self {
+        let Self { host, clock, upstream, folder, config } = self;
+        host.settle_audit().await.unwrap();
+        drop(host);
+        clock.pass(away);
+        let host = open(folder.path(), &config, &clock).await;
+        Self { host, clock, upstream, folder, config }
+    }
+
+    async fn create(&self, new: Value) -> turnbuckle::ConnectionView {
+        let new: NewConnection = serde_json::from_value(new).unwrap();
+        self.host.create_connection(&root(), new).await.unwrap()
+    }
+
+    /// Makes so many connections that passed their test, and forgets the requests of that.
+    async fn connected(&self, upstream: &Upstream, name: &str, many: usize) {
+        futures_util::stream::iter(0..many)
+            .map(|at| self.create(bearer(upstream, &format!("{name} {at}"))))
+            .buffer_unordered(16)
+            .for_each(|view| async move { assert_eq!(view.status, Status::Active, "{view:?}") })
+            .await;
+        upstream.forget();
+    }
+
+    fn health(&self) -> HealthReport {
+        self.host.health(&root()).unwrap()
+    }
+
+    fn status(&self, key: &str) -> Status {
+        self.host.connection(&root(), key).unwrap().status
+    }
+
+    /// Lets time pass and does what is due then; gives how many requests arrived at the service.
+    async fn after(&self, seconds: i64) -> usize {
+        let before = self.upstream.arrived().len();
+        self.clock.pass(seconds);
+        self.host.health_round().await;
+        self.upstream.arrived().len() - before
+    }
+
+    /// How long it is until something is due.
+    fn until_next(&self) -> i64 {
+        self.health().next.expect("something is due").duration_since(self.clock.now()).as_secs()
+    }
+}
+
+async fn open(data: &Path, config: &Config, clock: &Clock) -> Host {
+    let builder = Host::builder(data).config(config.clone()).outside(clock.outside());
+    builder.compiler(Compiler::Worker(BINARY.into())).open().await.unwrap()
+}
+
+fn me(arrived: &Arrived) -> Reply {
+    Reply::status(if arrived.header("authorization") == format!("Bearer {TOKEN}") { 200 } else { 401 })
+}
+
+fn bearer(upstream: &Upstream, name: &str) -> Value {
+    json!({
+        "name": name, "connector": "http", "protocol": "bearer",
+        "settings": {"url": upstream.origin(), "test-path": "/me"}, "secrets": {"token": TOKEN},
+    })
+}
+
+fn get(path: &str) -> http::Request<Body> {
+    let body = Full::new(bytes::Bytes::new()).map_err(|never| match never {}).boxed_unsync();
+    http::Request::get(path).body(body).unwrap()
+}
+
+/// An authorization server and the service behind it, both by the test's clock. Refresh tokens are good once.
+#[derive(Debug, Default)]
+struct Tokens {
+    lifetime: i64,
+    /// Refresh token → whose it is, which one of his, and when it was given.
+    refresh: BTreeMap<String, (usize, u32, i64)>,
+    /// Access token → until when it is good.
+    access: BTreeMap<String, i64>,
+    /// Each one's last: until when it is good.
+    last: BTreeMap<usize, i64>,
+    /// How old each token was when it was renewed.
+    ages: Vec<i64>,
+    /// What should not have happened.
+    wrong: Vec<String>,
+    revoked: bool,
+}
+
+impl Tokens {
+    fn give(&mut self, whose: usize, which: u32, now: i64) -> (String, String) {
+        let (access, refresh) = (format!("access-{whose:04}-{which:04}"), format!("refresh-{whose:04}-{which:04}"));
+        self.access.insert(access.clone(), now + self.lifetime);
+        self.refresh.insert(refresh.clone(), (whose, which, now));
+        self.last.insert(whose, now + self.lifetime);
+        (access, refresh)
+    }
+
+    fn renew(&mut self, body: &str, now: i64) -> Reply {
+        let given = body.split('&').find_map(|part| part.strip_prefix("refresh_token=")).unwrap_or_default();
+        let refused = Reply::json(400, &json!({"error": "invalid_grant"}));
+        if self.revoked {
+            return refused;
+        }
+        let Some((whose, which, at)) = self.refresh.remove(given) else {
+            self.wrong.push(format!("a second time, or never given: {body}"));
+            return refused;
+        };
+        self.ages.push(now - at);
+        let (access, refresh) = self.give(whose, which + 1, now);
+        let answer = json!({
+            "access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": self.lifetime,
+        });
+        Reply::json(200, &answer)
+    }
+
+    fn use_of(&mut self, authorization: &str, now: i64) -> Reply {
+        let token = authorization.trim_start_matches("Bearer ");
+        if self.access.get(token).is_some_and(|until| now < *until) {
+            return Reply::json(200, &json!({"login": "ada"}));
+        }
+        self.wrong.push(format!("an expired token: {token}"));
+        Reply::status(401)
+    }
+}
+
+/// Serves tokens of this lifetime, by this clock.
+fn serve_tokens(upstream: &Upstream, clock: &Clock, lifetime: i64) -> Arc<Mutex<Tokens>> {
+    let tokens = Arc::new(Mutex::new(Tokens { lifetime, ..Tokens::default() }));
+    let (of, at) = (tokens.clone(), clock.clone());
+    upstream.on("POST", "/token", move |arrived| of.lock().unwrap().renew(&arrived.text(), at.seconds()));
+    let (of, at) = (tokens.clone(), clock.clone());
+    upstream
+        .on("GET", "/whoami", move |arrived| of.lock().unwrap().use_of(arrived.header("authorization"), at.seconds()));
+    tokens
+}
+
+fn oauth(upstream: &Upstream, name: &str, (access, refresh): (String, String), expires: Timestamp) -> Value {
+    json!({
+        "name": name, "connector": "http", "protocol": "oauth2",
+        "settings": {
+            "url": upstream.origin(), "test-path": "/whoami", "authorization-server": upstream.origin(),
+            "client-id": "c", "client-authentication": "none",
+        },
+        "tokens": {"secrets": {"access-token": access, "refresh-token": refresh}, "expires-at": expires.to_string()},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_idle_connections_live_through_an_hour_with_one_refresh_for_each_token() {
+    const CONNECTIONS: usize = 1_000;
+    const LIFETIME: i64 = 15 * MINUTE;
+    let stage = Stage::set(|config| {
+        config.health.concurrency = Some(256);
+        config.health.per_origin_per_minute = Some(100_000);
+    })
+    .await;
+    let tokens = serve_tokens(&stage.upstream, &stage.clock, LIFETIME);
+    let expires = Timestamp::from_second(stage.clock.seconds() + LIFETIME).unwrap();
+    let new: Vec<_> = (0..CONNECTIONS)
+        .map(|at| {
+            let given = tokens.lock().unwrap().give(at, 0, stage.clock.seconds());
+            oauth(&stage.upstream, &format!("Idle {at}"), given, expires)
+        })
+        .collect();
+    futures_util::stream::iter(new)
+        .map(|new| stage.create(new))
+        .buffer_unordered(16)
+        .for_each(|view| async move { assert_eq!(view.status, Status::Active, "{view:?}") })
+        .await;
+    stage.upstream.remember_nothing();
+    for _ in 0..360 {
+        stage.clock.pass(10);
+        stage.host.health_round().await;
+        let (now, tokens) = (stage.clock.seconds(), tokens.lock().unwrap());
+        let expired: Vec<_> = tokens.last.iter().filter(|(_, until)| **until <= now).collect();
+        assert!(expired.is_empty(), "expired while nobody used it: {expired:?}");
+    }
+    {
+        let tokens = tokens.lock().unwrap();
+        assert_eq!(tokens.wrong, Vec::<String>::new());
+        // A fifth of its life ahead, and up to as long again: never twice in a period, never at the last moment.
+        let (least, most) = (LIFETIME * 3 / 5, LIFETIME * 4 / 5 + 10);
+        let at_another_time: Vec<_> = tokens.ages.iter().filter(|age| !(least..=most).contains(age)).collect();
+        assert_eq!(at_another_time, Vec::<&i64>::new());
+        assert!((5 * CONNECTIONS..=6 * CONNECTIONS).contains(&tokens.ages.len()), "{}", tokens.ages.len());
+        assert_eq!(tokens.refresh.len(), CONNECTIONS, "one is alive for each");
+        assert_eq!(stage.health().done.renewed, tokens.ages.len() as u64);
+    }
+    // And each is ready when it is needed, without another word to the authorization server.
+    let refreshed = tokens.lock().unwrap().ages.len();
+    let root = root();
+    futures_util::stream::iter(0..CONNECTIONS)
+        .map(|at| {
+            let (host, root) = (&stage.host, &root);
+            async move { host.send(root, &format!("Idle {at}"), get("/whoami")).await }
+        })
+        .buffer_unordered(16)
+        .try_for_each(|answer| async move {
+            assert_eq!(answer.status(), 200);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let tokens = tokens.lock().unwrap();
+    assert_eq!((tokens.ages.len(), tokens.wrong.len()), (refreshed, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_works_is_tested_once_a_day_by_the_host_itself() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 20).await;
+    assert_eq!(stage.after(DAY * 9 / 10 - 1).await, 0, "none before its time");
+    let mut at = Vec::new();
+    for _ in 0..48 {
+        at.push(stage.after(6 * MINUTE).await);
+    }
+    assert_eq!(at.iter().sum::<usize>(), 20, "each once: {at:?}");
+    assert!(at.iter().filter(|arrived| **arrived > 0).count() > 8, "made together, and not together any more: {at:?}");
+    let filter =
+        AuditFilter { actor: Some("host".into()), action: Some("connection.test".into()), ..AuditFilter::default() };
+    assert_eq!(stage.host.audit(&root(), &filter).await.unwrap().items.len(), 20, "and the audit says who");
+    let health = stage.health();
+    assert_eq!((health.done.passed, health.done.failed, health.due, health.connections.active), (20, 0, 0, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_degraded_is_tested_again_after_longer_and_longer() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 1).await;
+    stage.upstream.on("GET", "/me", |_| Reply::status(503));
+    stage.host.test_connection(&root(), "Orders 0").await.unwrap();
+    for minutes in [1, 2, 5, 15, 60, 60] {
+        let wait = stage.until_next();
+        let least = minutes * MINUTE;
+        assert!((least..=least + least / 4).contains(&wait), "{wait} s where {minutes} min were expected");
+        assert_eq!(stage.after(wait - 1).await, 0);
+        assert_eq!(stage.after(2).await, 1);
+        assert_eq!(stage.status("Orders 0"), Status::Degraded);
+    }
+    stage.upstream.on("GET", "/me", me);
+    let wait = stage.until_next();
+    assert_eq!(stage.after(wait + 1).await, 1);
+    assert_eq!(stage.status("Orders 0"), Status::Active);
+    assert!(stage.until_next() >= DAY * 9 / 10, "one that works again waits as long as any other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_asks_for_rest_gets_it_for_all_of_its_connections() {
+    let stage = Stage::set(|config| config.health.concurrency = Some(1)).await;
+    stage.connected(&stage.upstream, "Orders", 5).await;
+    stage.upstream.on("GET", "/me", |_| Reply::status(429).header("retry-after", "600"));
+    stage.clock.pass(DAY * 12 / 10);
+    assert_eq!(stage.after(0).await, 1);
+    for _ in 0..9 {
+        assert_eq!(stage.after(MINUTE).await, 0);
+    }
+    let health = stage.health();
+    let waiting = &health.origins[0];
+    assert_eq!((waiting.origin.as_str(), waiting.waiting), (stage.upstream.origin().as_str(), 4), "{health:?}");
+    assert_eq!(waiting.held_by, Some(Holding::Resting));
+    assert_eq!(waiting.until, Some(stage.clock.now() + SignedDuration::from_mins(1)));
+    stage.upstream.on("GET", "/me", me);
+    assert_eq!(stage.after(MINUTE + 1).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_revoked_while_nobody_looks_is_told_to_the_flows_and_left_to_a_person() {
+    let stage = Stage::set(|_| {}).await;
+    let tokens = serve_tokens(&stage.upstream, &stage.clock, HOUR);
+    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
+    let expires = Timestamp::from_second(stage.clock.seconds() + HOUR).unwrap();
+    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
+    let flow = json!({"name": "Nightly", "status": "active", "uses": [{"connection": "Orders", "used-as": "action"}]});
+    stage.host.put_flow(&root(), "nightly", serde_json::from_value(flow).unwrap()).await.unwrap();
+    tokens.lock().unwrap().revoked = true;
+    stage.after(50 * MINUTE).await;
+    assert_eq!(stage.status("Orders"), Status::NeedsReconnect);
+    let rows = stage.host.connection_flows(&root(), "Orders").unwrap();
+    assert_eq!((rows[0].progress, rows[0].last_tested), (Progress::Failed, Some(stage.clock.now())));
+    let health = stage.health();
+    assert_eq!((health.connections.needs_reconnect, health.done.not_renewed, health.next), (1, 1, None), "{health:?}");
+    assert_eq!(stage.after(30 * DAY).await, 0, "nobody but a person can help");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_server_that_is_down_is_asked_again_and_the_token_outlives_it() {
+    let stage = Stage::set(|_| {}).await;
+    let tokens = serve_tokens(&stage.upstream, &stage.clock, HOUR);
+    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
+    let expires = Timestamp::from_second(stage.clock.seconds() + HOUR).unwrap();
+    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
+    stage.upstream.forget();
+    stage.upstream.on("POST", "/token", |_| Reply::status(503));
+    assert_eq!(stage.after(50 * MINUTE).await, 1);
+    assert_eq!(stage.status("Orders"), Status::Active, "its token is still good");
+    assert_eq!(stage.after(MINUTE - 1).await, 0);
+    assert_eq!(stage.after(1).await, 1);
+    let (of, at) = (tokens.clone(), stage.clock.clone());
+    stage.upstream.on("POST", "/token", move |arrived| of.lock().unwrap().renew(&arrived.text(), at.seconds()));
+    assert_eq!(stage.after(2 * MINUTE).await, 1);
+    let health = stage.health();
+    assert_eq!((health.done.renewed, health.done.not_renewed), (1, 2));
+    assert_eq!(tokens.lock().unwrap().wrong, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_used_before_it_goes_stale_though_nothing_expires() {
+    let stage = Stage::set(|config| config.health.interval_minutes = Some(525_600)).await;
+    let tokens = serve_tokens(&stage.upstream, &stage.clock, 90 * DAY);
+    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
+    let expires = Timestamp::from_second(stage.clock.seconds() + 90 * DAY).unwrap();
+    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
+    for _ in 0..8 * 14 {
+        stage.after(6 * HOUR).await;
+    }
+    let ages: Vec<_> = tokens.lock().unwrap().ages.iter().map(|age| age / DAY).collect();
+    assert!(ages.len() >= 3 && ages.iter().all(|days| (6..=7).contains(days)), "{ages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_while_it_is_paused_not_even_after_a_restart() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 3).await;
+    let ada = Actor::new("ada", [Permission::ViewConnections, Permission::ManageSetup]);
+    let paused = stage.host.pause_health(&ada).await.unwrap();
+    assert_eq!((paused.state, paused.reason.as_deref()), (HealthState::Paused, Some("paused by ada")));
+    assert_eq!(stage.after(2 * DAY).await, 0);
+    let stage = stage.restart(HOUR).await;
+    assert_eq!(stage.after(HOUR).await, 0);
+    let health = stage.health();
+    assert_eq!((health.state, health.due, health.waiting), (HealthState::Paused, 3, 3));
+    stage.host.resume_health(&ada).await.unwrap();
+    stage.after(0).await;
+    stage.after(MINUTE).await;
+    assert_eq!((stage.upstream.arrived().len(), stage.health().due), (3, 0));
+    let nobody = Actor::new("bob", [Permission::ViewConnections]);
+    assert!(stage.host.pause_health(&nobody).await.is_err(), "looking is not pausing");
+    let filter = AuditFilter { action: Some("host".into()), ..AuditFilter::default() };
+    let page = stage.host.audit(&root(), &filter).await.unwrap();
+    let done: Vec<_> =
+        page.items.iter().map(|record| (record.event.action.name(), record.event.actor.as_str())).collect();
+    assert_eq!(
+        done,
+        [("host.pause-health", "bob"), ("host.resume-health", "ada"), ("host.pause-health", "ada")],
+        "newest first"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_origin_gets_more_than_its_share_and_none_waits_for_another() {
+    let other = Upstream::start();
+    other.on("GET", "/me", me);
+    let stage = Stage::beside(&[&other], |config| config.health.per_origin_per_minute = Some(60)).await;
+    stage.connected(&stage.upstream, "Orders", 40).await;
+    stage.clock.pass(HOUR);
+    stage.connected(&other, "Invoices", 2).await;
+    stage.clock.pass(DAY * 12 / 10);
+    let mut minute = Vec::new();
+    for _ in 0..6 {
+        minute.push(stage.after(10).await);
+    }
+    assert!(minute.iter().all(|arrived| *arrived <= 6), "{minute:?}");
+    assert!((30..=40).contains(&minute.iter().sum::<usize>()), "{minute:?}");
+    assert_eq!(other.arrived().len(), 2, "whoever waits for one service holds up no other");
+    for _ in 0..6 {
+        stage.after(10).await;
+    }
+    assert_eq!(stage.upstream.arrived().len(), 40, "and all get their turn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_origin_is_asked_more_than_its_daily_budget_however_often_the_host_is_started() {
+    let stage = Stage::set(|config| config.health.daily_budget = Some(10)).await;
+    stage.connected(&stage.upstream, "Orders", 25).await;
+    // To a midnight, and a little.
+    stage.clock.pass(3 * DAY / 2 + 10);
+    let mut arrived = stage.after(0).await + stage.after(HOUR).await;
+    assert_eq!(arrived, 10);
+    let health = stage.health();
+    let waiting = &health.origins[0];
+    assert_eq!((waiting.waiting, waiting.held_by), (15, Some(Holding::DailyBudget)), "{health:?}");
+    assert_eq!(waiting.until.unwrap().duration_since(stage.clock.now()).as_hours(), 22);
+    let stage = stage.restart(HOUR).await;
+    for _ in 0..20 {
+        arrived += stage.after(HOUR).await;
+    }
+    assert_eq!(arrived, 10, "the same day");
+    // Those of the day before come first.
+    let first = |name: String| stage.host.connection(&root(), &name).unwrap().verdict.unwrap().at;
+    let tested = |stage: &Stage| {
+        let made = stage.clock.seconds() - 3 * DAY;
+        (0..25).filter(|at| first(format!("Orders {at}")).as_second() > made + DAY).count()
+    };
+    assert_eq!(tested(&stage), 10);
+    for _ in 0..24 {
+        arrived += stage.after(HOUR).await;
+    }
+    assert_eq!(arrived, 20);
+    assert_eq!(tested(&stage), 20, "none a second time before all had their first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_overdue_at_a_start_is_spread_and_what_was_done_is_not_done_again() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 40).await;
+    let mut stage = stage.restart(3 * DAY).await;
+    let mut arrived = Vec::new();
+    for _ in 0..4 {
+        arrived.push(stage.after(5).await);
+    }
+    let before: usize = arrived.iter().sum();
+    assert!((1..=25).contains(&before), "a few in the first seconds: {arrived:?}");
+    stage = stage.restart(1).await;
+    for _ in 0..20 {
+        arrived.push(stage.after(5).await);
+    }
+    assert_eq!(arrived.iter().sum::<usize>(), 40, "each once, the restart in between notwithstanding: {arrived:?}");
+    assert!(arrived.iter().all(|arrived| *arrived < 20), "never many at once: {arrived:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_switched_off_or_gone_is_not_asked() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 3).await;
+    stage.host.enable_connection(&root(), "Orders 0", false).await.unwrap();
+    stage.host.delete_connection(&root(), "Orders 1").await.unwrap();
+    stage.clock.pass(2 * DAY);
+    let mut gate = stage.upstream.hold("GET", "/me", me);
+    let round = tokio::spawn({
+        let host = stage.host.clone();
+        async move { host.health_round().await }
+    });
+    let gate = tokio::task::spawn_blocking(move || {
+        gate.wait_for(1);
+        gate
+    });
+    let gate = gate.await.unwrap();
+    assert_eq!(stage.health().under_way, 1);
+    // Deleted while its check is under way.
+    stage.host.delete_connection(&root(), "Orders 2").await.unwrap();
+    gate.open();
+    round.await.unwrap();
+    assert_eq!(stage.upstream.arrived().len(), 1, "one was asked, for it was there when it was asked");
+    let health = stage.health();
+    assert_eq!((health.due, health.under_way, health.next, health.connections.disabled), (0, 0, None, 1), "{health:?}");
+    // Switched on again it is looked at soon, for nobody looked at it since.
+    stage.host.enable_connection(&root(), "Orders 0", true).await.unwrap();
+    assert!(stage.until_next() <= MINUTE);
+    assert_eq!(stage.after(MINUTE).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_hangs_stops_no_other() {
+    let slow = Upstream::start();
+    slow.on("GET", "/me", me);
+    let stage = Stage::beside(&[&slow], |_| {}).await;
+    stage.connected(&slow, "Slow", 1).await;
+    stage.connected(&stage.upstream, "Orders", 5).await;
+    stage.clock.pass(2 * DAY);
+    let mut gate = slow.hold("GET", "/me", me);
+    let hanging = tokio::spawn({
+        let host = stage.host.clone();
+        async move { host.health_round().await }
+    });
+    let gate = tokio::task::spawn_blocking(move || {
+        gate.wait_for(1);
+        gate
+    });
+    let gate = gate.await.unwrap();
+    let others = || stage.health().done.passed;
+    for _ in 0..1_000 {
+        if others() == 5 {
+            break;
+        }
+        tokio::task::yield_now().await;
+        // A round beside it, as a server makes them.
+        stage.host.health_round().await;
+    }
+    let health = stage.health();
+    assert_eq!((health.done.passed, health.under_way), (5, 1), "{health:?}");
+    gate.open();
+    hanging.await.unwrap();
+    assert_eq!((stage.health().done.passed, stage.health().under_way), (6, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_went_well_is_as_good_as_a_test() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 2).await;
+    stage.clock.pass(20 * HOUR);
+    stage.host.send(&root(), "Orders 0", get("/me")).await.unwrap();
+    stage.upstream.forget();
+    assert_eq!(stage.after(10 * HOUR).await, 1, "only the one that nobody used");
+    assert_eq!(stage.after(10 * HOUR).await, 0);
+    assert_eq!(stage.after(10 * HOUR).await, 1, "and the other a day after it was used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_connections_are_in_nobody_elses_numbers() {
+    let stage = Stage::set(|_| {}).await;
+    stage.connected(&stage.upstream, "Orders", 1).await;
+    let (ada, bob) = (Actor::administrator("ada"), Actor::new("bob", [Permission::ViewConnections]));
+    let mut private = bearer(&stage.upstream, "Diary");
+    private["visibility"] = json!("private");
+    stage.host.create_connection(&ada, serde_json::from_value(private).unwrap()).await.unwrap();
+    let seen = |actor: &Actor| {
+        let health = stage.host.health(actor).unwrap();
+        (health.connections.active, health.due, health.done.passed)
+    };
+    assert_eq!((seen(&ada), seen(&bob)), ((2, 0, 0), (1, 0, 0)));
+    stage.clock.pass(2 * DAY);
+    assert_eq!((seen(&ada), seen(&bob)), ((2, 2, 0), (1, 1, 0)));
+    stage.after(0).await;
+    assert_eq!((seen(&ada), seen(&bob)), ((2, 0, 2), (1, 0, 1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_nobody_holds_any_more_ends_what_runs_its_health() {
+    let stage = Stage::set(|_| {}).await;
+    let running = tokio::spawn(stage.host.run_health());
+    assert_eq!(stage.health().state, HealthState::Running);
+    let Stage { host, clock, folder, config, .. } = stage;
+    drop(host);
+    running.await.unwrap();
+    open(folder.path(), &config, &clock).await;
+}
