@@ -34,6 +34,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The audit.
     pub audit: AuditConfig,
+    /// Who may read what is counted.
+    pub metrics: MetricsConfig,
     /// What the host does unasked to keep connections alive.
     pub health: HealthConfig,
     /// How much anything may take.
@@ -92,6 +94,14 @@ pub struct AuditConfig {
     pub keep_days: Option<u32>,
     /// How many records are kept: 1,000,000.
     pub keep_records: Option<u32>,
+}
+
+/// `[metrics]`: what a server counts, at `/metrics`, for Prometheus and its like.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct MetricsConfig {
+    /// Whether it can be read without a token. Only where the server listens on loopback: elsewhere it takes one in any case.
+    pub open: bool,
 }
 
 /// `[health]`: a server tests each connection from time to time, and renews each credential before it runs out.
@@ -185,6 +195,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("health.concurrency", Kind::Number),
     ("health.per-origin-per-minute", Kind::Number),
     ("health.daily-budget", Kind::Number),
+    ("metrics.open", Kind::Switch),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -490,6 +501,7 @@ mod tests {
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
+                ("metrics.open", _) => "true",
                 (_, Kind::Switch) => "false",
             };
             let default = format!("{:?}", Config::default());

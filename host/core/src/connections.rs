@@ -34,6 +34,7 @@ use crate::model::connector::Installed;
 use crate::model::error::{Error, FieldProblem};
 use crate::model::flow::Progress;
 use crate::model::id::ConnectionId;
+use crate::model::measure;
 use crate::model::outside::Outside;
 use crate::model::verdict::{FailureKind, Outcome, Verdict};
 use crate::model::view::{ConnectionFilter, ConnectionView, FlowRow, Page};
@@ -217,7 +218,9 @@ impl Connections {
         let task = tokio::spawn(async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
+            let begun = Instant::now();
             let probed = connections.probe(&actor, &connection).await?;
+            measure::test(probed.verdict.outcome.name(), begun.elapsed());
             let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
             let event = event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome);
             connections.record(key, probed, Some(event)).await

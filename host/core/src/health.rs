@@ -22,6 +22,7 @@ use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::connection::Status;
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
+use crate::model::measure;
 use crate::model::outside::Outside;
 use crate::model::schedule::{Upkeep, later, share};
 use crate::model::verdict::{FailureKind, Outcome};
@@ -254,6 +255,7 @@ impl Health {
         match outcome {
             Ok(None) => {}
             Ok(Some(outcome)) => {
+                measure::upkeep(what, outcome.name());
                 let mut state = self.lock();
                 let tally = state.done.entry(private_to).or_default();
                 match (what, &outcome) {
@@ -267,6 +269,7 @@ impl Health {
                 }
             }
             Err(error) => {
+                measure::upkeep(what, error.code());
                 tracing::warn!(connection = %id, %error, what = what.name(), "could not be made unasked; put off");
             }
         }
@@ -303,6 +306,19 @@ impl Health {
             })
             .await?;
         self.stirred.notify_one();
+        Ok(())
+    }
+
+    /// Tells the recorder how much waits, and how connections stand.
+    pub(crate) fn measure(&self) -> Result<(), Error> {
+        let now = self.outside.now();
+        let (due, counts) =
+            self.store.read(|reader| Ok((reader.due(now, None, COUNTED)?.len(), reader.count_by_status()?)))?;
+        let under_way = self.lock().under_way.len();
+        measure::upkeep_waiting(due.saturating_sub(under_way), under_way);
+        for status in Status::ALL {
+            measure::connections(status, counts.get(&status).copied().unwrap_or_default());
+        }
         Ok(())
     }
 

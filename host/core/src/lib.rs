@@ -40,6 +40,7 @@ pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Pro
 pub use model::error::{Error, FieldProblem, User};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
+pub use model::measure::{DURATIONS as MEASURED_DURATIONS, SIZES as MEASURED_SIZES, describe as describe_metrics};
 pub use model::origin::{Origin, OriginError};
 pub use model::outside::Outside;
 pub use model::secret::Secret;

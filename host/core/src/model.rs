@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod field;
 pub(crate) mod flow;
 pub(crate) mod id;
+pub(crate) mod measure;
 pub(crate) mod origin;
 pub(crate) mod outside;
 pub(crate) mod schedule;

@@ -24,6 +24,7 @@ use utoipa_axum::routes;
 
 use crate::access::{self, Access};
 use crate::guard;
+use crate::metrics;
 use crate::openapi::Description;
 use crate::problem::Problem;
 use utoipa::OpenApi as _;
@@ -50,6 +51,7 @@ pub(crate) struct Cursor {
 /// The whole API.
 pub fn router(host: Host, access: Access) -> Router {
     let (routes, document) = described();
+    let metered = host.clone();
     let document = axum::Json(document);
     let api = routes
         .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
@@ -60,6 +62,7 @@ pub fn router(host: Host, access: Access) -> Router {
     Router::new()
         .merge(api)
         .route("/oauth/callback/{provider}", get(authorize::callback).with_state(host))
+        .route("/metrics", get(metrics::show).with_state((access.clone(), metered)))
         .route("/api/openapi.json", get(move || std::future::ready(document.clone())))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(|| std::future::ready("ok\n")))
@@ -77,6 +80,7 @@ pub fn router(host: Host, access: Access) -> Router {
             )
         })
         .layer(middleware::from_fn_with_state(access, guard::guard))
+        .layer(middleware::from_fn(metrics::count))
 }
 
 pub(crate) fn described() -> (Router<Host>, Document) {

@@ -16,6 +16,7 @@ use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::Connection;
 use crate::model::error::Error;
+use crate::model::measure;
 use crate::model::origin::Origin;
 use crate::model::verdict::{Failure, FailureKind};
 use crate::runtime::Answer;
@@ -53,6 +54,7 @@ impl Connections {
         if !renewable && !usable.installed.surface.exports_interface("classifier") {
             let using = self.using(actor.name(), &connection, origin.as_ref());
             let outcome = self.dispatch(&usable, request.map(outgoing)).await;
+            count(&outcome);
             using.ended(|event| match &outcome {
                 Ok(response) => answered(event, response.status()),
                 Err(error) => event.ended(error),
@@ -148,6 +150,10 @@ impl Connections {
             Ok(response) => self.judged(pinned, usable, response).await,
             Err(error) => Err(error),
         };
+        match &outcome {
+            Ok((response, _)) => measure::send(Some(response.status().as_u16()), ""),
+            Err(error) => measure::send(None, error.code()),
+        }
         using.ended(|event| match &outcome {
             Ok((response, None)) => answered(event, response.status()),
             Ok((response, Some(failure))) => answered(event, response.status()).failed(failure.kind.name()),
@@ -211,6 +217,13 @@ impl Connections {
 
 fn answered(event: AuditEvent, status: http::StatusCode) -> AuditEvent {
     AuditEvent { status: Some(status.as_u16()), ..event }
+}
+
+fn count<T>(outcome: &Result<http::Response<T>, Error>) {
+    match outcome {
+        Ok(response) => measure::send(Some(response.status().as_u16()), ""),
+        Err(error) => measure::send(None, error.code()),
+    }
 }
 
 /// A request to where the connection's requests go, and its origin for the audit.

@@ -55,6 +55,12 @@ impl Host {
         }
     }
 
+    /// Brings gauges up to date, for whoever is about to read what the recorder holds. It shows numbers of all connections.
+    pub fn measure(&self) -> Result<(), Error> {
+        self.inner.store.measure();
+        self.inner.health.measure()
+    }
+
     /// Does what is due now and fits the limits, and waits for its end: for an embedder with a clock of its own.
     pub async fn health_round(&self) {
         let mut tasks = JoinSet::new();

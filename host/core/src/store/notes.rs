@@ -35,6 +35,10 @@ impl Notes {
         matches!(waiting.events.len(), 1 | MANY)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().events.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lock().events.is_empty()
     }
