@@ -16,8 +16,9 @@ use turnbuckle::{
 };
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Arrived, Reply, Upstream};
+use turnbuckle_tests::world::World;
 
-use crate::scene::{BINARY, TOKEN};
+use crate::scene::{BINARY, Scene, TOKEN};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -410,7 +411,7 @@ async fn nothing_is_asked_while_it_is_paused_not_even_after_a_restart() {
     stage.connected(&stage.upstream, "Orders", 3).await;
     let ada = Actor::new("ada", [Permission::ViewConnections, Permission::ManageSetup]);
     let paused = stage.host.pause_health(&ada).await.unwrap();
-    assert_eq!((paused.state, paused.reason.as_deref()), (HealthState::Paused, Some("paused by ada")));
+    assert_eq!((paused.state, paused.reason.as_deref()), (HealthState::Paused, Some("by ada")));
     assert_eq!(stage.after(2 * DAY).await, 0);
     let stage = stage.restart(HOUR).await;
     assert_eq!(stage.after(HOUR).await, 0);
@@ -610,4 +611,95 @@ async fn a_host_that_nobody_holds_any_more_ends_what_runs_its_health() {
     drop(host);
     running.await.unwrap();
     open(folder.path(), &config, &clock).await;
+}
+
+#[test]
+fn a_server_looks_after_what_became_due_while_it_was_away_and_says_so() {
+    let upstream = Upstream::start();
+    upstream.on("GET", "/me", me);
+    let world = World::allowing(BINARY, &[upstream.origin()]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Three days ago.
+    runtime.block_on(async {
+        #[expect(clippy::disallowed_methods, reason = "the server that comes after goes by this machine's clock")]
+        let now = Timestamp::now();
+        let clock = Clock(Arc::new(AtomicI64::new(now.as_second() - 3 * DAY)));
+        let mut config = Config::default();
+        config.egress.allow = vec![upstream.origin()];
+        let host = open(&world.data(), &config, &clock).await;
+        let component = tokio::task::spawn_blocking(|| components::read(BINARY, "http")).await.unwrap();
+        host.install_connector(&root(), component).await.unwrap();
+        let new = serde_json::from_value(bearer(&upstream, "Orders")).unwrap();
+        host.create_connection(&root(), new).await.unwrap();
+    });
+    upstream.forget();
+    let asleep = world.json(&["health"]);
+    assert_eq!((&asleep["state"], &asleep["due"]), (&json!("off"), &json!(1)), "{asleep:#}");
+    assert!(upstream.arrived().is_empty(), "without a server nothing runs by itself");
+
+    let mut gate = upstream.hold("GET", "/me", me);
+    let server = world.serve();
+    gate.wait_for(1);
+    let busy = world.run(&["health"]).done().out;
+    assert!(busy.contains("running") && busy.contains("1 under way, 0 waiting"), "{busy}");
+    gate.open();
+    let api = server.api();
+    let done = (0..2_000).map(|_| api.get("/health").ended(200).json()).find(|health| health["done"]["passed"] == 1);
+    let health = done.expect("the check ends");
+    assert_eq!(
+        (&health["state"], &health["due"], &health["connections"]["active"]),
+        (&json!("running"), &json!(0), &json!(1))
+    );
+
+    let activity = api.get("/connections/Orders/activity").ended(200).json();
+    let last = &activity["items"][0];
+    assert_eq!(
+        (&last["actor"], &last["action"], &last["outcome"]),
+        (&json!("host"), &json!("connection.test"), &json!("done"))
+    );
+    assert_eq!(last["origins"], json!([upstream.origin()]));
+    assert!(last["microseconds"].as_u64().unwrap() > 0);
+
+    world.run(&["health", "pause"]).done();
+    assert!(world.run(&["health"]).done().out.contains("paused: by administrator"));
+    let found = world.json(&["doctor"]);
+    let check = found["checks"].as_array().unwrap().iter().find(|check| check["name"] == "checks").unwrap();
+    assert_eq!(check["detail"], "paused by administrator; none is due", "{found:#}");
+    assert!(world.run(&["health", "resume"]).done().out.contains("running"));
+}
+
+#[test]
+fn what_was_done_with_a_connection_is_listed_page_by_page_and_goes_with_it() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    scene.connected("Others");
+    for _ in 0..5 {
+        scene.api.get("/connections/Orders/send?url=/me").ended(200);
+    }
+    scene.api.get("/connections/Others/send?url=/nowhere/secret-path?token=x").ended(404);
+    let mut pages = vec![scene.api.get("/connections/Orders/activity?limit=3").ended(200).json()];
+    while let Some(next) = pages.last().unwrap()["next"].as_str().map(str::to_owned) {
+        pages.push(scene.api.get(&format!("/connections/Orders/activity?limit=3&cursor={next}")).ended(200).json());
+    }
+    let all: Vec<_> = pages.iter().flat_map(|page| page["items"].as_array().unwrap().clone()).collect();
+    let actions: Vec<_> = all.iter().map(|done| done["action"].as_str().unwrap()).collect();
+    let mut expected = vec!["connection.send"; 5];
+    expected.extend(["connection.test", "connection.create"]);
+    assert_eq!(actions, expected, "newest first, and nothing of another connection");
+    assert!(all[..6].iter().all(|done| done["microseconds"].as_u64().is_some_and(|took| took > 0)), "{all:?}");
+    let other = scene.api.get("/connections/Others/activity").ended(200);
+    assert_eq!(other.json()["items"][0]["status"], 404);
+    assert!(!other.text().contains("secret-path"), "a path is nobody's business: {}", other.text());
+    for (query, field) in [("limit=0", "limit"), ("limit=201", "limit"), ("cursor=x", "cursor")] {
+        let problem = scene.api.get(&format!("/connections/Orders/activity?{query}")).ended(422).json();
+        assert_eq!(problem["problems"][0]["field"], field, "{problem:#}");
+    }
+    let table = scene.world.run(&["connection", "activity", "Orders", "--limit", "2"]).done();
+    assert!(
+        table.out.contains("send") && table.out.contains("done (200)") && table.out.contains(" ms"),
+        "{}",
+        table.out
+    );
+    scene.api.call(http::Method::DELETE, "/connections/Orders", &[], bytes::Bytes::new()).ended(204);
+    scene.api.get("/connections/Orders/activity").ended(404);
 }

@@ -17,6 +17,7 @@ mod flows;
 mod guests;
 mod health;
 mod input;
+mod metrics;
 mod netns;
 mod oauth;
 mod oauth_answers;

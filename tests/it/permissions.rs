@@ -63,6 +63,7 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("connections.complete-authorization", &[ManageConnections], "", Json(json!({"receipt": "r"}))),
         ("connections.transfer", &[ManageConnections, ManageSetup], "", Json(json!({"to": "zoe"}))),
         ("connections.flows", &[ViewConnections], "", Nothing),
+        ("connections.activity", &[ViewConnections], "", Nothing),
         ("connections.history", &[ViewConnections], "", Nothing),
         ("flows.list", &[ViewConnections], "", Nothing),
         ("flows.show", &[ViewConnections], "", Nothing),

@@ -222,7 +222,10 @@ impl Connections {
             let probed = connections.probe(&actor, &connection).await?;
             measure::test(probed.verdict.outcome.name(), begun.elapsed());
             let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
-            let event = event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome);
+            let event = event
+                .asked(&probed.verdict.exchanges)
+                .judged(&probed.verdict.outcome)
+                .took(probed.verdict.microseconds);
             connections.record(key, probed, Some(event)).await
         });
         match task.await {

@@ -387,7 +387,7 @@ impl Health {
         Ok(match (integrations, self.settings.enabled, self.paused_by()?, running) {
             (false, ..) => off("integrations are switched off"),
             (true, false, ..) => off("`health.enabled` is false in turnbuckle.toml"),
-            (true, true, Some(by), _) => (HealthState::Paused, Some(format!("paused by {by}"))),
+            (true, true, Some(by), _) => (HealthState::Paused, Some(format!("by {by}"))),
             (true, true, None, false) => off("no server runs"),
             (true, true, None, true) => (HealthState::Running, None),
         })

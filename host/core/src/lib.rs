@@ -47,10 +47,10 @@ pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, Authorization, Authorize, ByStatus, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter,
-    ConnectorView, Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HealthReport,
-    HealthState, Holding, HostReport, IdentityProviderView, InstallReport, NewConnection, NewToken, Page, PutFlow,
-    PutIdentityProvider, PutPermissionSet, PutUse, PutUser, Reconnect, Reconnected, Rotation, Tally, TokenView, Tokens,
-    Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView, Waiting, Whoami,
+    Activity, Alert, Authorization, Authorize, ByStatus, CheckReport, ConnectionFilter, ConnectionView,
+    ConnectorFilter, ConnectorView, Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow,
+    HealthReport, HealthState, Holding, HostReport, IdentityProviderView, InstallReport, NewConnection, NewToken, Page,
+    PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser, Reconnect, Reconnected, Rotation, Tally,
+    TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView, Waiting, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

@@ -101,6 +101,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(authorize::complete))
         .routes(routes!(connections::flows))
         .routes(routes!(connections::history))
+        .routes(routes!(connections::activity))
         .routes(routes!(users::transfer))
         .routes(routes!(flows::list))
         .routes(routes!(flows::show, flows::put, flows::remove))

@@ -9,10 +9,38 @@ use super::{Host, Inner};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::AuditAction;
 use crate::model::error::Error;
-use crate::model::view::HealthReport;
+use crate::model::view::{Activity, HealthReport, Page};
 
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 200;
 /// How often to look whether something is due. One look is one read of the first entry of an index.
 const PACE: Duration = Duration::from_secs(1);
+
+/// What was done with a connection.
+impl Host {
+    /// What was done to it and with it, newest first, by whomever: as far back as the audit goes. Everything that was done before
+    /// the call is there.
+    pub async fn connection_activity(
+        &self,
+        actor: &Actor,
+        key: &str,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page<Activity>, Error> {
+        self.call(actor, AuditAction::ConnectionView, key)?.need(Permission::ViewConnections)?;
+        let id = self.inner.connections.find(actor, key)?.id;
+        let limit = limit.unwrap_or(PAGE);
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(Error::field("limit", format!("must be 1 to {LONGEST_PAGE}")));
+        }
+        let before = cursor.map(str::parse).transpose();
+        let before = before
+            .map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list; take `next` of a page"))?;
+        self.settle_audit().await?;
+        let page = self.inner.store.read(|reader| reader.audit_of(id, before, limit))?;
+        Ok(Page { items: page.items.into_iter().map(Activity::from).collect(), next: page.next })
+    }
+}
 
 /// Checks that nobody asks for.
 impl Host {

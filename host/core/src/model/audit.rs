@@ -317,6 +317,9 @@ pub struct AuditEvent {
     /// The kind of failure, or the rule or permission that stood against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How long it took, of what asks a service: until its answer began, or until a test ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microseconds: Option<u64>,
 }
 
 impl AuditEvent {
@@ -333,6 +336,7 @@ impl AuditEvent {
             outcome: AuditOutcome::Done,
             status: None,
             reason: None,
+            microseconds: None,
         }
     }
 
@@ -354,6 +358,10 @@ impl AuditEvent {
 
     pub(crate) fn failed(self, reason: impl Into<String>) -> Self {
         Self { outcome: AuditOutcome::Failed, reason: Some(reason.into()), ..self }
+    }
+
+    pub(crate) fn took(self, microseconds: u64) -> Self {
+        Self { microseconds: Some(microseconds), ..self }
     }
 
     /// As a verdict says.

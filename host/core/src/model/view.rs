@@ -19,7 +19,7 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
-pub use health::{ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
+pub use health::{Activity, ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };

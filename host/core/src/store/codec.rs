@@ -90,6 +90,11 @@ pub(super) fn change(id: ConnectionId, version: u64) -> Vec<u8> {
     joined(&[id.as_bytes(), &version.to_be_bytes()])
 }
 
+/// One record of what was done to a connection; places in the chain sort as numbers.
+pub(super) fn done_to(id: ConnectionId, seq: u64) -> Vec<u8> {
+    joined(&[id.as_bytes(), &seq.to_be_bytes()])
+}
+
 /// One use of a connection.
 pub(super) fn flow_use(connection: ConnectionId, flow: &FlowId) -> Vec<u8> {
     joined(&[connection.as_bytes(), flow.as_str().as_bytes()])

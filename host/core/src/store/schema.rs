@@ -7,12 +7,14 @@ use redb::{
     WriteTransaction,
 };
 
+use super::audit::connection_of;
 use super::codec;
 use super::connections::private_place;
 use super::error::StoreError;
 use super::known::Known;
 use super::tables::Table;
 use super::transaction::Writer;
+use crate::model::audit::AuditRecord;
 use crate::model::schedule::Schedule;
 
 const KEY: &[u8] = b"version";
@@ -73,6 +75,9 @@ impl Schema {
         if !has(Table::ConnectionsPrivate) {
             fill_private(transaction)?;
         }
+        if !has(Table::AuditByConnection) {
+            fill_activity(transaction)?;
+        }
         if !has(Table::UpkeepDue) {
             fill_upkeep(transaction)?;
         }
@@ -115,6 +120,21 @@ impl Schema {
         table.insert(KEY, self.version().to_string().as_bytes()).map_err(StoreError::engine)?;
         Ok(())
     }
+}
+
+fn fill_activity(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let audit = transaction.open_table(Table::Audit.definition()).map_err(StoreError::engine)?;
+    let mut index = transaction.open_table(Table::AuditByConnection.definition()).map_err(StoreError::engine)?;
+    for entry in audit.iter().map_err(StoreError::engine)? {
+        let (key, record) = entry.map_err(StoreError::engine)?;
+        // One that is damaged is for a check of the chain to find, and keeps nobody from opening the store.
+        let Ok(record) = codec::decode::<AuditRecord>(Table::Audit, record.value()) else { continue };
+        if let (Some(id), Ok(seq)) = (connection_of(&record.event.object), key.value().try_into()) {
+            let place = codec::done_to(id, u64::from_be_bytes(seq));
+            index.insert(place.as_slice(), &b""[..]).map_err(StoreError::engine)?;
+        }
+    }
+    Ok(())
 }
 
 /// Plans by the usual intervals: an operator's own ones hold from the next check on.

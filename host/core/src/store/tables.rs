@@ -50,6 +50,8 @@ pub(super) enum Table {
     Tokens,
     /// Place in the chain → record of the audit.
     Audit,
+    /// Connection id, place in the chain → nothing, of records of what was done to connections or with them.
+    AuditByConnection,
     /// Connection id → what the host does to it unasked, and when.
     Upkeep,
     /// Moment, kind byte, connection id → where its requests go, and who may know of it.
@@ -59,7 +61,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -81,6 +83,7 @@ impl Table {
         Self::Users,
         Self::Tokens,
         Self::Audit,
+        Self::AuditByConnection,
         Self::Upkeep,
         Self::UpkeepDue,
         Self::UpkeepSpent,
@@ -109,6 +112,7 @@ impl Table {
             Self::Users => "users",
             Self::Tokens => "tokens",
             Self::Audit => "audit",
+            Self::AuditByConnection => "audit-by-connection",
             Self::Upkeep => "upkeep",
             Self::UpkeepDue => "upkeep-due",
             Self::UpkeepSpent => "upkeep-spent",

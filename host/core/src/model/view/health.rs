@@ -1,7 +1,52 @@
-//! How the host keeps connections alive, for those who look after it.
+//! How the host keeps connections alive, and what was done with one of them, for those who look after it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::model::audit::{AuditAction, AuditOutcome, AuditRecord};
+
+/// Something that was done to a connection or with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Activity {
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// Who; `host` of what nobody asked for.
+    pub actor: String,
+    /// What.
+    pub action: AuditAction,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// The kind of failure, or what stood against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The status that the service answered with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Where its requests went: origins, never a path.
+    pub origins: Vec<String>,
+    /// How long it took, of what asks a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microseconds: Option<u64>,
+}
+
+impl From<AuditRecord> for Activity {
+    fn from(record: AuditRecord) -> Self {
+        let event = record.event;
+        Self {
+            at: event.at,
+            actor: event.actor,
+            action: event.action,
+            outcome: event.outcome,
+            reason: event.reason,
+            status: event.status,
+            origins: event.origins,
+            microseconds: event.microseconds,
+        }
+    }
+}
 
 /// Whether checks are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
