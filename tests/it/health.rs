@@ -1,18 +1,17 @@
 //! Connections stay alive while nobody looks, and no service is asked more than it should be.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use turnbuckle::config::Config;
 use turnbuckle::{
     Actor, AuditFilter, Body, Compiler, HealthReport, HealthState, Holding, Host, NewConnection, Outside, Permission,
-    Progress, Status,
+    Status,
 };
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Arrived, Reply, Upstream};
@@ -20,13 +19,13 @@ use turnbuckle_tests::world::World;
 
 use crate::scene::{BINARY, Scene, TOKEN};
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub(crate) const MINUTE: i64 = 60;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Clone)]
-struct Clock(Arc<AtomicI64>);
+pub(crate) struct Clock(Arc<AtomicI64>);
 
 impl Clock {
     /// Begins at a noon, UTC.
@@ -34,15 +33,15 @@ impl Clock {
         Self(Arc::new(AtomicI64::new(1_777_032_000)))
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_second(self.seconds()).unwrap()
     }
 
-    fn seconds(&self) -> i64 {
+    pub(crate) fn seconds(&self) -> i64 {
         self.0.load(Ordering::SeqCst)
     }
 
-    fn pass(&self, seconds: i64) {
+    pub(crate) fn pass(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 
@@ -58,20 +57,20 @@ impl Clock {
 }
 
 /// A host whose clock a test moves, and a service that takes [`TOKEN`] at `/me`.
-struct Stage {
-    host: Host,
-    clock: Clock,
-    upstream: Upstream,
+pub(crate) struct Stage {
+    pub(crate) host: Host,
+    pub(crate) clock: Clock,
+    pub(crate) upstream: Upstream,
     folder: tempfile::TempDir,
     config: Config,
 }
 
-fn root() -> Actor {
+pub(crate) fn root() -> Actor {
     Actor::administrator("root")
 }
 
 impl Stage {
-    async fn set(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn set(change: impl FnOnce(&mut Config)) -> Self {
         Self::beside(&[], change).await
     }
 
@@ -99,7 +98,7 @@ impl Stage {
         Self { host, clock, upstream, folder, config }
     }
 
-    async fn create(&self, new: Value) -> turnbuckle::ConnectionView {
+    pub(crate) async fn create(&self, new: Value) -> turnbuckle::ConnectionView {
         let new: NewConnection = serde_json::from_value(new).unwrap();
         self.host.create_connection(&root(), new).await.unwrap()
     }
@@ -114,16 +113,16 @@ impl Stage {
         upstream.forget();
     }
 
-    fn health(&self) -> HealthReport {
+    pub(crate) fn health(&self) -> HealthReport {
         self.host.health(&root()).unwrap()
     }
 
-    fn status(&self, key: &str) -> Status {
+    pub(crate) fn status(&self, key: &str) -> Status {
         self.host.connection(&root(), key).unwrap().status
     }
 
     /// Lets time pass and does what is due then; gives how many requests arrived at the service.
-    async fn after(&self, seconds: i64) -> usize {
+    pub(crate) async fn after(&self, seconds: i64) -> usize {
         let before = self.upstream.arrived().len();
         self.clock.pass(seconds);
         self.host.health_round().await;
@@ -152,145 +151,9 @@ fn bearer(upstream: &Upstream, name: &str) -> Value {
     })
 }
 
-fn get(path: &str) -> http::Request<Body> {
+pub(crate) fn get(path: &str) -> http::Request<Body> {
     let body = Full::new(bytes::Bytes::new()).map_err(|never| match never {}).boxed_unsync();
     http::Request::get(path).body(body).unwrap()
-}
-
-/// An authorization server and the service behind it, both by the test's clock. Refresh tokens are good once.
-#[derive(Debug, Default)]
-struct Tokens {
-    lifetime: i64,
-    /// Refresh token → whose it is, which one of his, and when it was given.
-    refresh: BTreeMap<String, (usize, u32, i64)>,
-    /// Access token → until when it is good.
-    access: BTreeMap<String, i64>,
-    /// Each one's last: until when it is good.
-    last: BTreeMap<usize, i64>,
-    /// How old each token was when it was renewed.
-    ages: Vec<i64>,
-    /// What should not have happened.
-    wrong: Vec<String>,
-    revoked: bool,
-}
-
-impl Tokens {
-    fn give(&mut self, whose: usize, which: u32, now: i64) -> (String, String) {
-        let (access, refresh) = (format!("access-{whose:04}-{which:04}"), format!("refresh-{whose:04}-{which:04}"));
-        self.access.insert(access.clone(), now + self.lifetime);
-        self.refresh.insert(refresh.clone(), (whose, which, now));
-        self.last.insert(whose, now + self.lifetime);
-        (access, refresh)
-    }
-
-    fn renew(&mut self, body: &str, now: i64) -> Reply {
-        let given = body.split('&').find_map(|part| part.strip_prefix("refresh_token=")).unwrap_or_default();
-        let refused = Reply::json(400, &json!({"error": "invalid_grant"}));
-        if self.revoked {
-            return refused;
-        }
-        let Some((whose, which, at)) = self.refresh.remove(given) else {
-            self.wrong.push(format!("a second time, or never given: {body}"));
-            return refused;
-        };
-        self.ages.push(now - at);
-        let (access, refresh) = self.give(whose, which + 1, now);
-        let answer = json!({
-            "access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": self.lifetime,
-        });
-        Reply::json(200, &answer)
-    }
-
-    fn use_of(&mut self, authorization: &str, now: i64) -> Reply {
-        let token = authorization.trim_start_matches("Bearer ");
-        if self.access.get(token).is_some_and(|until| now < *until) {
-            return Reply::json(200, &json!({"login": "ada"}));
-        }
-        self.wrong.push(format!("an expired token: {token}"));
-        Reply::status(401)
-    }
-}
-
-/// Serves tokens of this lifetime, by this clock.
-fn serve_tokens(upstream: &Upstream, clock: &Clock, lifetime: i64) -> Arc<Mutex<Tokens>> {
-    let tokens = Arc::new(Mutex::new(Tokens { lifetime, ..Tokens::default() }));
-    let (of, at) = (tokens.clone(), clock.clone());
-    upstream.on("POST", "/token", move |arrived| of.lock().unwrap().renew(&arrived.text(), at.seconds()));
-    let (of, at) = (tokens.clone(), clock.clone());
-    upstream
-        .on("GET", "/whoami", move |arrived| of.lock().unwrap().use_of(arrived.header("authorization"), at.seconds()));
-    tokens
-}
-
-fn oauth(upstream: &Upstream, name: &str, (access, refresh): (String, String), expires: Timestamp) -> Value {
-    json!({
-        "name": name, "connector": "http", "protocol": "oauth2",
-        "settings": {
-            "url": upstream.origin(), "test-path": "/whoami", "authorization-server": upstream.origin(),
-            "client-id": "c", "client-authentication": "none",
-        },
-        "tokens": {"secrets": {"access-token": access, "refresh-token": refresh}, "expires-at": expires.to_string()},
-    })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_idle_connections_live_through_an_hour_with_one_refresh_for_each_token() {
-    const CONNECTIONS: usize = 1_000;
-    const LIFETIME: i64 = 15 * MINUTE;
-    let stage = Stage::set(|config| {
-        config.health.concurrency = Some(256);
-        config.health.per_origin_per_minute = Some(100_000);
-    })
-    .await;
-    let tokens = serve_tokens(&stage.upstream, &stage.clock, LIFETIME);
-    let expires = Timestamp::from_second(stage.clock.seconds() + LIFETIME).unwrap();
-    let new: Vec<_> = (0..CONNECTIONS)
-        .map(|at| {
-            let given = tokens.lock().unwrap().give(at, 0, stage.clock.seconds());
-            oauth(&stage.upstream, &format!("Idle {at}"), given, expires)
-        })
-        .collect();
-    futures_util::stream::iter(new)
-        .map(|new| stage.create(new))
-        .buffer_unordered(16)
-        .for_each(|view| async move { assert_eq!(view.status, Status::Active, "{view:?}") })
-        .await;
-    stage.upstream.remember_nothing();
-    for _ in 0..360 {
-        stage.clock.pass(10);
-        stage.host.health_round().await;
-        let (now, tokens) = (stage.clock.seconds(), tokens.lock().unwrap());
-        let expired: Vec<_> = tokens.last.iter().filter(|(_, until)| **until <= now).collect();
-        assert!(expired.is_empty(), "expired while nobody used it: {expired:?}");
-    }
-    {
-        let tokens = tokens.lock().unwrap();
-        assert_eq!(tokens.wrong, Vec::<String>::new());
-        // A fifth of its life ahead, and up to as long again: never twice in a period, never at the last moment.
-        let (least, most) = (LIFETIME * 3 / 5, LIFETIME * 4 / 5 + 10);
-        let at_another_time: Vec<_> = tokens.ages.iter().filter(|age| !(least..=most).contains(age)).collect();
-        assert_eq!(at_another_time, Vec::<&i64>::new());
-        assert!((5 * CONNECTIONS..=6 * CONNECTIONS).contains(&tokens.ages.len()), "{}", tokens.ages.len());
-        assert_eq!(tokens.refresh.len(), CONNECTIONS, "one is alive for each");
-        assert_eq!(stage.health().done.renewed, tokens.ages.len() as u64);
-    }
-    // And each is ready when it is needed, without another word to the authorization server.
-    let refreshed = tokens.lock().unwrap().ages.len();
-    let root = root();
-    futures_util::stream::iter(0..CONNECTIONS)
-        .map(|at| {
-            let (host, root) = (&stage.host, &root);
-            async move { host.send(root, &format!("Idle {at}"), get("/whoami")).await }
-        })
-        .buffer_unordered(16)
-        .try_for_each(|answer| async move {
-            assert_eq!(answer.status(), 200);
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let tokens = tokens.lock().unwrap();
-    assert_eq!((tokens.ages.len(), tokens.wrong.len()), (refreshed, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,60 +212,6 @@ async fn a_service_that_asks_for_rest_gets_it_for_all_of_its_connections() {
     assert_eq!(waiting.until, Some(stage.clock.now() + SignedDuration::from_mins(1)));
     stage.upstream.on("GET", "/me", me);
     assert_eq!(stage.after(MINUTE + 1).await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_revoked_while_nobody_looks_is_told_to_the_flows_and_left_to_a_person() {
-    let stage = Stage::set(|_| {}).await;
-    let tokens = serve_tokens(&stage.upstream, &stage.clock, HOUR);
-    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
-    let expires = Timestamp::from_second(stage.clock.seconds() + HOUR).unwrap();
-    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
-    let flow = json!({"name": "Nightly", "status": "active", "uses": [{"connection": "Orders", "used-as": "action"}]});
-    stage.host.put_flow(&root(), "nightly", serde_json::from_value(flow).unwrap()).await.unwrap();
-    tokens.lock().unwrap().revoked = true;
-    stage.after(50 * MINUTE).await;
-    assert_eq!(stage.status("Orders"), Status::NeedsReconnect);
-    let rows = stage.host.connection_flows(&root(), "Orders").unwrap();
-    assert_eq!((rows[0].progress, rows[0].last_tested), (Progress::Failed, Some(stage.clock.now())));
-    let health = stage.health();
-    assert_eq!((health.connections.needs_reconnect, health.done.not_renewed, health.next), (1, 1, None), "{health:?}");
-    assert_eq!(stage.after(30 * DAY).await, 0, "nobody but a person can help");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_authorization_server_that_is_down_is_asked_again_and_the_token_outlives_it() {
-    let stage = Stage::set(|_| {}).await;
-    let tokens = serve_tokens(&stage.upstream, &stage.clock, HOUR);
-    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
-    let expires = Timestamp::from_second(stage.clock.seconds() + HOUR).unwrap();
-    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
-    stage.upstream.forget();
-    stage.upstream.on("POST", "/token", |_| Reply::status(503));
-    assert_eq!(stage.after(50 * MINUTE).await, 1);
-    assert_eq!(stage.status("Orders"), Status::Active, "its token is still good");
-    assert_eq!(stage.after(MINUTE - 1).await, 0);
-    assert_eq!(stage.after(1).await, 1);
-    let (of, at) = (tokens.clone(), stage.clock.clone());
-    stage.upstream.on("POST", "/token", move |arrived| of.lock().unwrap().renew(&arrived.text(), at.seconds()));
-    assert_eq!(stage.after(2 * MINUTE).await, 1);
-    let health = stage.health();
-    assert_eq!((health.done.renewed, health.done.not_renewed), (1, 2));
-    assert_eq!(tokens.lock().unwrap().wrong, Vec::<String>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_used_before_it_goes_stale_though_nothing_expires() {
-    let stage = Stage::set(|config| config.health.interval_minutes = Some(525_600)).await;
-    let tokens = serve_tokens(&stage.upstream, &stage.clock, 90 * DAY);
-    let given = tokens.lock().unwrap().give(0, 0, stage.clock.seconds());
-    let expires = Timestamp::from_second(stage.clock.seconds() + 90 * DAY).unwrap();
-    stage.create(oauth(&stage.upstream, "Orders", given, expires)).await;
-    for _ in 0..8 * 14 {
-        stage.after(6 * HOUR).await;
-    }
-    let ages: Vec<_> = tokens.lock().unwrap().ages.iter().map(|age| age / DAY).collect();
-    assert!(ages.len() >= 3 && ages.iter().all(|days| (6..=7).contains(days)), "{ages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

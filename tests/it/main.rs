@@ -16,6 +16,7 @@ mod embedded;
 mod flows;
 mod guests;
 mod health;
+mod health_tokens;
 mod input;
 mod metrics;
 mod netns;

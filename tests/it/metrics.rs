@@ -122,3 +122,34 @@ fn a_key_of_metrics_is_checked_like_any_other() {
     assert!(details.contains(&&json!("skipped: integrations are switched off")), "{found:#}");
     assert_eq!(found["ok"], true, "{found:#}");
 }
+
+#[test]
+fn the_log_tells_each_request_by_its_route_and_origin_and_nothing_that_is_secret() {
+    let mut scene = Scene::http();
+    scene.connected("Orders");
+    let allow = format!("[egress]\nallow = [{:?}]\n", scene.upstream.origin());
+    scene.world.configure(&format!("{allow}[log]\nlevel = \"trace\"\nformat = \"json\"\n"));
+    scene.server.restart(&scene.world);
+    scene.api = scene.server.api();
+    let headers = [("x-canary", "canary-header")];
+    let path = "/api/v1/connections/Orders/send?url=/canary-path?canary-query=1";
+    scene.api.raw(Method::GET, path, &headers, Bytes::new()).ended(404);
+    scene.api.post("/connections/Orders/test", &json!({})).ended(200);
+    let Scene { server, upstream, .. } = scene;
+    let log = server.stop();
+    let lines: Vec<serde_json::Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let said = |message: &str, span: &str| {
+        let of = |line: &&serde_json::Value| {
+            let spans = line["spans"].as_array().into_iter().flatten();
+            line["fields"]["message"] == message && spans.map(|within| &within["name"]).any(|name| name == span)
+        };
+        lines.iter().find(of).cloned().unwrap_or_else(|| panic!("nobody said {message} within {span}:\n{log}"))
+    };
+    let answered = said("answered", "request");
+    assert!(answered["spans"][0]["route"].as_str().unwrap().starts_with('/'), "{answered:#}");
+    assert_eq!(said("a service answered", "request")["fields"]["origin"], upstream.origin());
+    assert_eq!(said("a service answered", "guest")["spans"][0]["name"], "test");
+    for secret in ["canary-path", "canary-query", "canary-header", TOKEN] {
+        assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
+    }
+}

@@ -60,6 +60,9 @@ pub(crate) struct Global {
         default_value = "table"
     )]
     pub(crate) output: Format,
+    /// How much to say on standard error: error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL", env = "TURNBUCKLE_LOG", hide_env = true)]
+    pub(crate) log: Option<String>,
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -192,6 +195,7 @@ mod tests {
               --token <TOKEN>    Token for that server
           -o, --output <FORMAT>  Tables for people, or one JSON document for scripts [default: table]
                                  [possible values: table, json]
+              --log <LEVEL>      How much to say on standard error: error, warn, info, debug, trace
         ");
     }
 

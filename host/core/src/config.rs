@@ -34,6 +34,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The audit.
     pub audit: AuditConfig,
+    /// What a server says on standard error.
+    pub log: LogConfig,
     /// Who may read what is counted.
     pub metrics: MetricsConfig,
     /// What the host does unasked to keep connections alive.
@@ -94,6 +96,56 @@ pub struct AuditConfig {
     pub keep_days: Option<u32>,
     /// How many records are kept: 1,000,000.
     pub keep_records: Option<u32>,
+}
+
+/// `[log]`: `--log` and `TURNBUCKLE_LOG` win over the level.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct LogConfig {
+    /// From which level on: `info`.
+    pub level: Option<LogLevel>,
+    /// Lines for people or for programs: `text`.
+    pub format: LogFormat,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens seldom.
+    Info,
+    /// And each call and request.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How it is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 /// `[metrics]`: what a server counts, at `/metrics`, for Prometheus and its like.
@@ -195,6 +247,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("health.concurrency", Kind::Number),
     ("health.per-origin-per-minute", Kind::Number),
     ("health.daily-budget", Kind::Number),
+    ("log.level", Kind::Text),
+    ("log.format", Kind::Text),
     ("metrics.open", Kind::Switch),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
@@ -498,6 +552,8 @@ mod tests {
             let value = match (*key, kind) {
                 ("listen", _) => "\"127.0.0.1:1\"",
                 ("public-url", _) => "\"https://example.com\"",
+                ("log.level", _) => "\"debug\"",
+                ("log.format", _) => "\"json\"",
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",

@@ -23,6 +23,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 use lru::LruCache;
+use tracing::Instrument as _;
 
 use crate::catalog::Catalog;
 use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
@@ -215,7 +216,8 @@ impl Connections {
     /// In a task of its own: a caller that goes away does not cut off the others.
     async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
         let connections = self.clone();
-        let task = tokio::spawn(async move {
+        let span = tracing::debug_span!("test", connection = %connection.id);
+        let testing = async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
             let begun = Instant::now();
@@ -227,8 +229,8 @@ impl Connections {
                 .judged(&probed.verdict.outcome)
                 .took(probed.verdict.microseconds);
             connections.record(key, probed, Some(event)).await
-        });
-        match task.await {
+        };
+        match tokio::spawn(testing.instrument(span)).await {
             Ok(outcome) => outcome.map_err(Arc::new),
             Err(panicked) => Err(Arc::new(Error::internal("testing the connection")(Box::new(panicked)))),
         }

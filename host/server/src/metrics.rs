@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode, header};
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Instrument as _;
 use turnbuckle::{Actor, Error, Host, Permission};
 
 use crate::access::Access;
@@ -84,7 +85,9 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
     };
     let route = request.extensions().get::<MatchedPath>().map_or("none".into(), |path| path.as_str().to_owned());
     let begun = Instant::now();
-    let response = next.run(request).await;
+    let span = tracing::debug_span!("request", method, route);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     let status = response.status().as_u16().to_string();
     counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);
     histogram!(REQUEST_TIME, "route" => route).record(begun.elapsed());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tracing::Instrument as _;
 
 use super::grant::{Broke, Obtained};
 use super::usable::over;
@@ -82,7 +83,8 @@ impl Credentials {
         actor: String,
         seen: u64,
     ) -> Result<(), Arc<Unusable>> {
-        let task = tokio::spawn(async move {
+        let span = tracing::debug_span!("renewal", connection = %connection.id);
+        let renewing = async move {
             let _under_way = UnderWay { credentials: self.clone(), id: connection.id };
             let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
             let renewed = self.renew_now(pinned, seen).await;
@@ -93,8 +95,8 @@ impl Credentials {
                 Err(Unusable::Error(error)) => error.code(),
             });
             renewed.map(drop)
-        });
-        match task.await {
+        };
+        match tokio::spawn(renewing.instrument(span)).await {
             Ok(outcome) => outcome.map_err(Arc::new),
             Err(panicked) => {
                 Err(Arc::new(Unusable::Error(Error::internal("renewing the credential")(Box::new(panicked)))))

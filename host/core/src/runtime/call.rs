@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
 use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
@@ -125,7 +126,9 @@ where
         }
     };
     // A panic below is the host's own fault; it ends this call, not the host.
-    let outcome = tokio::time::timeout(budget.wall, clock.metered(AssertUnwindSafe(answer).catch_unwind())).await;
+    let metered = clock.metered(AssertUnwindSafe(answer).catch_unwind());
+    let span = tracing::debug_span!("guest", function = question);
+    let outcome = tokio::time::timeout(budget.wall, metered).instrument(span).await;
     let meter = &store.data().meter;
     let result = match outcome {
         Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
