@@ -205,6 +205,9 @@ impl Health {
         };
         let mut free = self.settings.concurrency.saturating_sub(state.under_way.len());
         let (mut picked, mut held) = (Vec::new(), BTreeSet::new());
+        if free == 0 {
+            return Ok(picked);
+        }
         let oldest = reader.due(now, None, LOOKED_AT)?;
         let all = oldest.len() < LOOKED_AT;
         let end = oldest.last().map(|last| last.place.clone());
