@@ -66,6 +66,7 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("connections.complete-authorization", &[ManageConnections], "", Json(json!({"receipt": "r"}))),
         ("connections.transfer", &[ManageConnections, ManageSetup], "", Json(json!({"to": "zoe"}))),
         ("connections.flows", &[ViewConnections], "", Nothing),
+        ("connections.activity", &[ViewConnections], "", Nothing),
         ("connections.history", &[ViewConnections], "", Nothing),
         ("flows.list", &[ViewConnections], "", Nothing),
         ("flows.show", &[ViewConnections], "", Nothing),
@@ -108,6 +109,9 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("audit.list", &[ViewAudit], "", Nothing),
         ("audit.verify", &[ViewAudit], "", Nothing),
         ("audit.export", &[ViewAudit], "", Nothing),
+        ("health.report", &[ViewConnections], "", Nothing),
+        ("health.pause", &[ManageSetup], "", Nothing),
+        ("health.resume", &[ManageSetup], "", Nothing),
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
@@ -251,7 +255,7 @@ fn integrations_that_are_switched_off_answer_setup_and_health_alone() {
     for (method, path, row) in &operations.all {
         let id = row.0;
         let answer = call(&scene.api, method, path, row, Some(NOWHERE));
-        let goes_on = ["setup.", "host.", "audit.", "whoami"].iter().any(|part| id.starts_with(part));
+        let goes_on = ["setup.", "host.", "health.", "audit.", "whoami"].iter().any(|part| id.starts_with(part));
         if goes_on {
             assert!(!answer.text().contains("integrations-disabled"), "{id}: {}", answer.text());
         } else {

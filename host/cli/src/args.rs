@@ -61,6 +61,9 @@ pub(crate) struct Global {
         default_value = "table"
     )]
     pub(crate) output: Format,
+    /// How much to say on standard error: error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL", env = "TURNBUCKLE_LOG", hide_env = true)]
+    pub(crate) log: Option<String>,
 }
 
 fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -102,6 +105,11 @@ pub(crate) enum Command {
     /// Flows: what leans on which connection
     #[command(subcommand)]
     Flow(flow::Verb),
+    /// How connections are kept alive: what is due, what waits, how they stand
+    Health {
+        #[command(subcommand)]
+        verb: Option<Health>,
+    },
     /// What operators set up for everyone: credentials, OAuth clients, users
     #[command(subcommand)]
     Setup(setup::Verb),
@@ -110,6 +118,14 @@ pub(crate) enum Command {
     /// Who did what: list it, prove that it is whole, export it
     #[command(subcommand)]
     Audit(audit::Verb),
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Health {
+    /// Stop checks and renewals that nobody asks for
+    Pause,
+    /// Let them go on
+    Resume,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -185,6 +201,7 @@ mod tests {
           connector   Connectors: build, install, look at
           connection  Connections: create, test, use
           flow        Flows: what leans on which connection
+          health      How connections are kept alive: what is due, what waits, how they stand
           setup       What operators set up for everyone: credentials, OAuth clients, users
           whoami      Whom the token stands for, and what it opens
           audit       Who did what: list it, prove that it is whole, export it
@@ -201,6 +218,7 @@ mod tests {
               --token <TOKEN>    Token for that server
           -o, --output <FORMAT>  Tables for people, or one JSON document for scripts [default: table]
                                  [possible values: table, json]
+              --log <LEVEL>      How much to say on standard error: error, warn, info, debug, trace
         ");
     }
 

@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use turnbuckle::{
-    Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, SignIn, Transferred, Verdict,
+    Activity, Change, ConnectionView, ConnectorView, Descriptor, FlowRow, Page, Reconnected, Secret, SignIn,
+    Transferred, Verdict,
 };
 
 use crate::Session;
-use crate::args::connection::{Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Transfer, Verb};
+use crate::args::connection::{Authorize, Create, Edit, Fields, History, Key, List, PageOf, Reconnect, Transfer, Verb};
 use crate::client::{Client, Document};
 use crate::exit::Error;
 use crate::output::{Output, can_ask};
 use crate::secret::{self, SecretArgument};
-use crate::show::connections as show;
+use crate::show::{connections as show, health};
 
 pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
     let output = session.output;
@@ -63,6 +64,14 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
             let call = client.get(&["connections", &history.key, "history"]);
             let document: Document<Page<Change>> = call.query("cursor", cursor).query("limit", limit).answer().await?;
             output.document(&document, show::history)?;
+            more(output, document.view.next.as_deref());
+            Ok(())
+        }
+        Verb::Activity(History { key, page: PageOf { cursor, limit } }) => {
+            let call = client.get(&["connections", &key, "activity"]);
+            let document: Document<Page<Activity>> =
+                call.query("cursor", cursor).query("limit", limit).answer().await?;
+            output.document(&document, health::activity)?;
             more(output, document.view.next.as_deref());
             Ok(())
         }

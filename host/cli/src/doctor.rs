@@ -7,7 +7,7 @@ use std::path::Path;
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 use serde_json::json;
-use turnbuckle::{ConnectorView, HostReport};
+use turnbuckle::{ConnectorView, HealthReport, HealthState, HostReport};
 
 use crate::Session;
 use crate::client::{Client, Place, client_of};
@@ -60,6 +60,8 @@ pub(crate) async fn run(session: &Session) -> Result<(), Error> {
     if session.global.server.is_none() {
         findings.push(folder(&session.place.data));
         findings.push(configuration(&session.place));
+        findings.extend(space(&session.place.data));
+        findings.push(clock(&session.place.data));
     }
     findings.extend(host(session).await);
     if session.global.server.is_none() {
@@ -121,6 +123,51 @@ fn folder(data: &Path) -> Finding {
     Finding::ok(NAME, format!("{shown}, for its owner only"))
 }
 
+/// What is left on the disk. The store is written in copies, so it must not get near the end.
+fn space(data: &Path) -> Option<Finding> {
+    const NAME: &str = "disk space";
+    let there = data.ancestors().find(|folder| folder.is_dir())?;
+    let found = match rustix::fs::statvfs(there) {
+        Ok(found) => found.f_bavail.saturating_mul(found.f_frsize) >> 20,
+        Err(error) => return Some(Finding::warn(NAME, format!("can't be asked for: {error}"), "look at it with `df`")),
+    };
+    let detail = format!("{found} MiB are left");
+    let advice = "make room on that disk, or keep less of the audit (`[audit]` in turnbuckle.toml)";
+    Some(match found {
+        0..LITTLE => Finding::fail(NAME, detail, advice),
+        LITTLE..SOME => Finding::warn(NAME, detail, advice),
+        _ => Finding::ok(NAME, detail),
+    })
+}
+
+/// MiB.
+const LITTLE: u64 = 64;
+const SOME: u64 = 1024;
+
+/// Tokens expire, and checks are due, by this machine's clock.
+fn clock(data: &Path) -> Finding {
+    let written = fs::metadata(data.join("turnbuckle.redb")).and_then(|found| found.modified()).ok();
+    #[expect(clippy::disallowed_methods, reason = "the clock itself is looked at")]
+    let now = jiff::Timestamp::now();
+    told_by(now, written.and_then(|at| jiff::Timestamp::try_from(at).ok()))
+}
+
+fn told_by(now: jiff::Timestamp, written: Option<jiff::Timestamp>) -> Finding {
+    const NAME: &str = "clock";
+    let advice = "set this machine's clock; a time service keeps it right";
+    // No build of this program is older than the year 2026.
+    let built = jiff::Timestamp::from_second(1_767_225_600).unwrap_or(now);
+    match written {
+        _ if now < built => Finding::fail(NAME, format!("it is {}, which can't be", crate::show::time(now)), advice),
+        Some(written) if written.duration_since(now) > SKEW => {
+            Finding::fail(NAME, format!("it is behind what was written at {}", crate::show::time(written)), advice)
+        }
+        Some(_) | None => Finding::ok(NAME, crate::show::time(now)),
+    }
+}
+
+const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+
 fn configuration(place: &Place) -> Finding {
     match place.configuration() {
         Ok(_) if place.config.is_none() && !place.data.join("turnbuckle.toml").is_file() => {
@@ -153,6 +200,7 @@ async fn host(session: &Session) -> Vec<Finding> {
             findings
                 .push(Finding::ok("master key", format!("{} from {}", report.master_key, report.master_key_source)));
             findings.push(connectors(&client).await);
+            findings.push(checks(&client).await);
             findings.push(if report.pooling {
                 Finding::ok("memory", "instances of connectors come from a pool")
             } else {
@@ -182,6 +230,9 @@ async fn connectors(client: &Client) -> Finding {
     const NAME: &str = "connectors";
     let installed = match client.get(&["connectors"]).answer::<Vec<ConnectorView>>().await {
         Ok(installed) => installed.view,
+        Err(Error::Problem(problem)) if problem.code == "integrations-disabled" => {
+            return Finding::ok(NAME, "skipped: integrations are switched off");
+        }
         Err(error) => return Finding::error(NAME, &error),
     };
     let mut started = 0;
@@ -197,6 +248,36 @@ async fn connectors(client: &Client) -> Finding {
     match started {
         0 => Finding::ok(NAME, "none is installed yet"),
         _ => Finding::ok(NAME, format!("{} installed; each starts in a fresh sandbox", count(started, "version"))),
+    }
+}
+
+/// Whether connections are looked after, and whether that keeps up.
+async fn checks(client: &Client) -> Finding {
+    const NAME: &str = "checks";
+    let health = match client.get(&["health"]).answer::<HealthReport>().await {
+        Ok(health) => health.view,
+        Err(error) => return Finding::error(NAME, &error),
+    };
+    let (due, more) = (count(health.due, "check"), if health.and_more { " or more" } else { "" });
+    match health.state {
+        HealthState::Off => {
+            let reason = health.reason.unwrap_or_default();
+            Finding::ok(NAME, format!("skipped: {reason}; {due}{more} due"))
+        }
+        HealthState::Paused if health.due > 0 => Finding::warn(
+            NAME,
+            format!("paused {}; {due}{more} overdue", health.reason.unwrap_or_default()),
+            "turnbuckle health resume",
+        ),
+        HealthState::Paused => Finding::ok(NAME, format!("paused {}; none is due", health.reason.unwrap_or_default())),
+        HealthState::Running => match health.origins.iter().find(|origin| origin.held_by.is_some()) {
+            Some(held) => Finding::warn(
+                NAME,
+                format!("{due}{more} due; {} of them wait for {}", held.waiting, held.origin),
+                "`turnbuckle health` says why; `[health]` in turnbuckle.toml sets how much one origin gets",
+            ),
+            None => Finding::ok(NAME, format!("running; {due}{more} due")),
+        },
     }
 }
 
@@ -259,6 +340,16 @@ mod tests {
         assert_eq!(finding.advice, Some(format!("chmod 700 {}", folder.path().display())));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(self::folder(folder.path()).state, State::Ok);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_what_was_written_is_wrong() {
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+        let now = at("2026-05-04T03:02:01Z");
+        assert_eq!(told_by(now, None).state, State::Ok);
+        assert_eq!(told_by(now, Some(at("2026-05-04T03:02:31Z"))).state, State::Ok);
+        assert_eq!(told_by(now, Some(at("2026-05-04T04:00:00Z"))).state, State::Fail);
+        assert_eq!(told_by(at("1970-01-01T00:00:00Z"), None).state, State::Fail);
     }
 
     #[test]

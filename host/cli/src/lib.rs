@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod flow;
+mod health;
 mod output;
 mod progress;
 mod secret;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
+use turnbuckle::config::{LogConfig, LogFormat, LogLevel};
 
 use args::{Arguments, Command, Global};
 use client::{Client, Place};
@@ -35,9 +37,16 @@ pub fn main() -> ExitCode {
     // First of all: a process that was started to compile a connector must not do anything else.
     turnbuckle::compile_worker();
     let Arguments { global, command } = Arguments::parse();
-    let output = Output::new(global.output);
+    let (output, asked) = (Output::new(global.output), global.log.clone());
     let serving = matches!(command, Command::Up(_) | Command::Serve(_));
-    log_to_stderr(if serving { "info" } else { "error" });
+    let session = Session::new(global, output);
+    // What is wrong with the configuration is told by whatever reads it next.
+    let log = match &session {
+        Ok(session) if serving => session.place.configuration().map(|config| config.log).unwrap_or_default(),
+        Ok(_) | Err(_) => LogConfig::default(),
+    };
+    let level = log.level.map_or(if serving { "info" } else { "error" }, LogLevel::name);
+    log_to_stderr(asked.as_deref().unwrap_or(level), log.format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -45,10 +54,7 @@ pub fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
-    let ended = runtime.block_on(async {
-        let session = Session::new(global, output)?;
-        run(command, &session).await
-    });
+    let ended = runtime.block_on(async { run(command, &session?).await });
     // A blocking read of a terminal never ends by itself.
     runtime.shutdown_background();
     match ended {
@@ -74,6 +80,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Connector(verb) => connector::run(verb, session).await,
         Command::Connection(verb) => connection::run(verb, session).await,
         Command::Flow(verb) => flow::run(verb, session).await,
+        Command::Health { verb } => health::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
         Command::Whoami => setup::whoami(session).await,
         Command::Audit(verb) => audit::run(verb, session).await,
@@ -135,8 +142,11 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn log_to_stderr(default: &str) {
-    let filter = EnvFilter::try_new(variable("TURNBUCKLE_LOG").as_deref().unwrap_or(default))
-        .unwrap_or_else(|_no_filter| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+fn log_to_stderr(asked: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(asked).unwrap_or_else(|_no_filter| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod connections;
 pub(crate) mod connectors;
 pub(crate) mod flows;
+pub(crate) mod health;
 pub(crate) mod named;
 pub(crate) mod setup;
 pub(crate) mod upkeep;

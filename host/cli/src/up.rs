@@ -110,6 +110,7 @@ pub(crate) async fn bind(
         data: data.to_owned(),
         hosts: config.hosts.clone(),
         public_url: config.public_url.clone(),
+        open_metrics: config.metrics.open,
     };
     let server = match wanted {
         Some(address) => Server::bind(host, options(address)).await,

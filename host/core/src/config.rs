@@ -34,6 +34,12 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The audit.
     pub audit: AuditConfig,
+    /// What a server says on standard error.
+    pub log: LogConfig,
+    /// Who may read what is counted.
+    pub metrics: MetricsConfig,
+    /// What the host does unasked to keep connections alive.
+    pub health: HealthConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
 }
@@ -90,6 +96,92 @@ pub struct AuditConfig {
     pub keep_days: Option<u32>,
     /// How many records are kept: 1,000,000.
     pub keep_records: Option<u32>,
+}
+
+/// `[log]`: `--log` and `TURNBUCKLE_LOG` win over the level.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct LogConfig {
+    /// From which level on: `info`.
+    pub level: Option<LogLevel>,
+    /// Lines for people or for programs: `text`.
+    pub format: LogFormat,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens seldom.
+    Info,
+    /// And each call and request.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How it is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// `[metrics]`: what a server counts, at `/metrics`, for Prometheus and its like.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct MetricsConfig {
+    /// Whether it can be read without a token. Only where the server listens on loopback: elsewhere it takes one in any case.
+    pub open: bool,
+}
+
+/// `[health]`: a server tests each connection from time to time, and renews each credential before it runs out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct HealthConfig {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Between two tests of a connection that works, give or take a tenth: 1,440, which is a day.
+    pub interval_minutes: Option<u32>,
+    /// Tests and renewals at the same time: 16.
+    pub concurrency: Option<u32>,
+    /// How many of them one origin gets in a minute: 120.
+    pub per_origin_per_minute: Option<u32>,
+    /// How many of them one origin gets in a day: 100,000.
+    pub daily_budget: Option<u32>,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_minutes: None,
+            concurrency: None,
+            per_origin_per_minute: None,
+            daily_budget: None,
+        }
+    }
 }
 
 /// `[limits]`: what is left out keeps its default.
@@ -150,6 +242,14 @@ const KEYS: &[(&str, Kind)] = &[
     ("vault.key-file", Kind::Text),
     ("audit.keep-days", Kind::Number),
     ("audit.keep-records", Kind::Number),
+    ("health.enabled", Kind::Switch),
+    ("health.interval-minutes", Kind::Number),
+    ("health.concurrency", Kind::Number),
+    ("health.per-origin-per-minute", Kind::Number),
+    ("health.daily-budget", Kind::Number),
+    ("log.level", Kind::Text),
+    ("log.format", Kind::Text),
+    ("metrics.open", Kind::Switch),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -247,7 +347,24 @@ impl Config {
                 problems.push(FieldProblem::new(key, "must be at least 1: the audit can't be switched off"));
             }
         }
+        self.health.check(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
+    }
+}
+
+impl HealthConfig {
+    fn check(&self, problems: &mut Vec<FieldProblem>) {
+        for (key, given, most) in [
+            ("health.interval-minutes", self.interval_minutes, 525_600),
+            ("health.concurrency", self.concurrency, 1_000),
+            ("health.per-origin-per-minute", self.per_origin_per_minute, 1_000_000),
+            ("health.daily-budget", self.daily_budget, u32::MAX),
+        ] {
+            if given.is_some_and(|given| !(1..=most).contains(&given)) {
+                let words = format!("must be 1 to {most}; `enabled = false` under `[health]` switches it off");
+                problems.push(FieldProblem::new(key, words));
+            }
+        }
     }
 }
 
@@ -400,6 +517,18 @@ mod tests {
     }
 
     #[test]
+    fn none_of_a_limit_of_health_is_told_with_what_switches_it_off() {
+        assert_eq!(
+            problems(load("[health]\ninterval-minutes = 0\nconcurrency = 5000\n", &[])),
+            [
+                "health.interval-minutes: must be 1 to 525600; `enabled = false` under `[health]` switches it off",
+                "health.concurrency: must be 1 to 1000; `enabled = false` under `[health]` switches it off",
+            ]
+        );
+        assert!(!load("", &[("TURNBUCKLE_HEALTH_ENABLED", "false")]).unwrap().health.enabled);
+    }
+
+    #[test]
     fn a_relative_path_is_meant_from_where_the_file_is() {
         let config = load("[vault]\nkey-file = \"keys/master\"\n", &[]).unwrap();
         assert!(config.vault.key_file.as_ref().unwrap().is_absolute(), "{config:?}");
@@ -423,9 +552,12 @@ mod tests {
             let value = match (*key, kind) {
                 ("listen", _) => "\"127.0.0.1:1\"",
                 ("public-url", _) => "\"https://example.com\"",
+                ("log.level", _) => "\"debug\"",
+                ("log.format", _) => "\"json\"",
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
+                ("metrics.open", _) => "true",
                 (_, Kind::Switch) => "false",
             };
             let default = format!("{:?}", Config::default());

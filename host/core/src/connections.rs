@@ -8,6 +8,7 @@ mod probe;
 mod send;
 mod transfer;
 mod upgrade;
+mod upkeep;
 
 pub(crate) use authorize::{Returned, Signed, SignedIn, upstream};
 pub(crate) use change::find_visible;
@@ -21,6 +22,9 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use jiff::SignedDuration;
+use lru::LruCache;
+use tracing::Instrument as _;
 
 use crate::catalog::Catalog;
 use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
@@ -32,6 +36,7 @@ use crate::model::connector::Installed;
 use crate::model::error::{Error, FieldProblem};
 use crate::model::flow::Progress;
 use crate::model::id::ConnectionId;
+use crate::model::measure;
 use crate::model::outside::Outside;
 use crate::model::verdict::{FailureKind, Outcome, Verdict};
 use crate::model::view::{ConnectionFilter, ConnectionView, FlowRow, Page};
@@ -54,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) egress: Egress,
     pub(crate) outside: Outside,
     pub(crate) test_wall: Duration,
+    /// Between two checks that nobody asks for.
+    pub(crate) interval: SignedDuration,
 }
 
 /// Everything about connections. Cloning is cheap.
@@ -62,6 +69,8 @@ pub(crate) struct Connections {
     parts: Parts,
     /// Tests under way: whoever asks for the same one waits for it.
     running: Arc<Mutex<HashMap<(ConnectionId, u64), Running>>>,
+    /// Connections through which requests went well lately.
+    proven: Arc<Mutex<LruCache<ConnectionId, upkeep::Proof>>>,
 }
 
 impl std::ops::Deref for Connections {
@@ -79,7 +88,7 @@ impl std::fmt::Debug for Connections {
 
 impl Connections {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, running: Arc::default() }
+        Self { parts, running: Arc::default(), proven: Arc::new(Mutex::new(LruCache::new(upkeep::PROVEN))) }
     }
 
     /// The connection of this id or name, where the actor may know of it.
@@ -208,10 +217,13 @@ impl Connections {
     /// In a task of its own: a caller that goes away does not cut off the others.
     async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
         let connections = self.clone();
-        let task = tokio::spawn(async move {
+        let span = tracing::debug_span!("test", connection = %connection.id);
+        let testing = async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
+            let begun = Instant::now();
             let mut probed = connections.probe(&actor, &connection).await?;
+            measure::test(probed.verdict.outcome.name(), begun.elapsed());
             if let (Some(named), Outcome::Failed(kind)) = (&connection.named_credential, &probed.verdict.outcome) {
                 // What failed before any request is the host's own word.
                 let own = probed.verdict.exchanges.is_empty() && *kind == FailureKind::Forbidden;
@@ -219,10 +231,13 @@ impl Connections {
                 probed.verdict.hint = hint.or(probed.verdict.hint);
             }
             let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
-            let event = event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome);
+            let event = event
+                .asked(&probed.verdict.exchanges)
+                .judged(&probed.verdict.outcome)
+                .took(probed.verdict.microseconds);
             connections.record(key, probed, Some(event)).await
-        });
-        match task.await {
+        };
+        match tokio::spawn(testing.instrument(span)).await {
             Ok(outcome) => outcome.map_err(Arc::new),
             Err(panicked) => Err(Arc::new(Error::internal("testing the connection")(Box::new(panicked)))),
         }

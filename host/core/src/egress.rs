@@ -46,6 +46,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -134,10 +135,15 @@ impl Egress {
         let started = Instant::now();
         let entry = call.begin(request.method().as_str())?;
         let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
-        let result = sending.run(request).await;
+        let result = sending.run(request).instrument(tracing::debug_span!("egress")).await;
         match &result {
-            Ok(response) => entry.answered(started.elapsed(), response.status()),
+            Ok(response) => {
+                // Where it went, never what for: a path or a query may hold what is nobody's business.
+                tracing::debug!(origin = entry.origin(), status = response.status().as_u16(), "a service answered");
+                entry.answered(started.elapsed(), response.status());
+            }
             Err(error) => {
+                tracing::debug!(origin = entry.origin(), "no service answered");
                 entry.failed(started.elapsed(), error);
                 if let EgressError::Denied(denied) = error {
                     call.denied(denied.clone());

@@ -2,6 +2,7 @@
 
 mod audit;
 mod definitions;
+mod health;
 mod named;
 mod open;
 mod users;
@@ -17,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::connections::{Body, Connections, Returned, Signed, SignedIn as Who};
 use crate::credentials::Credentials;
 use crate::flows::Flows;
+use crate::health::Health;
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::connection::{Change, Connection};
@@ -70,7 +72,15 @@ struct Inner {
     credentials: Credentials,
     connections: Connections,
     flows: Flows,
+    health: Health,
     users: Users,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Whoever runs its health sees that it is gone.
+        self.health.stirred().notify_one();
+    }
 }
 
 impl Host {

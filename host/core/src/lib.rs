@@ -5,6 +5,7 @@ mod host;
 
 pub mod config;
 mod flows;
+mod health;
 
 mod connections;
 
@@ -39,6 +40,7 @@ pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Pro
 pub use model::error::{Error, FieldProblem, User};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
+pub use model::measure::{DURATIONS as MEASURED_DURATIONS, SIZES as MEASURED_SIZES, describe as describe_metrics};
 pub use model::named::{HeaderTemplate, PrincipalKind};
 pub use model::origin::{Origin, OriginError};
 pub use model::outside::Outside;
@@ -46,14 +48,15 @@ pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, CheckReport, ConnectionDefinition,
-    ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView, Cookie, CreatedToken,
-    CredentialProtocol, CredentialView, Definitions, EditConnection, ExternalCredentialDefinition,
-    ExternalCredentialView, FlowReport, FlowRow, HostReport, IdentityProviderDefinition, IdentityProviderView, Import,
-    ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition,
-    NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, PrincipalDefinition, PrincipalView,
-    PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet,
-    PutPrincipal, PutUse, PutUser, Reconnect, Reconnected, Rotation, SignedIn, TokenView, Tokens, Transferred, Upgrade,
-    UpgradeReport, UpgradeRow, UserDefinition, UserView, Whoami,
+    Activity, Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, ByStatus, CheckReport,
+    ConnectionDefinition, ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView,
+    Cookie, CreatedToken, CredentialProtocol, CredentialView, Definitions, EditConnection,
+    ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow, HealthReport, HealthState, Holding,
+    HostReport, IdentityProviderDefinition, IdentityProviderView, Import, ImportAction, ImportReport, ImportRow,
+    InstallReport, MissingPermission, NamedCredentialDefinition, NamedCredentialView, NewConnection, NewToken, Page,
+    PermissionSetDefinition, PrincipalDefinition, PrincipalView, PutCredential, PutExternalCredential, PutFlow,
+    PutIdentityProvider, PutNamedCredential, PutPermissionSet, PutPrincipal, PutUse, PutUser, Reconnect, Reconnected,
+    Rotation, SignedIn, Tally, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserDefinition,
+    UserView, Waiting, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

@@ -153,8 +153,9 @@ impl Runtime {
     /// What it says of itself. No network.
     pub(crate) async fn describe(&self, digest: &Digest) -> Result<Called<Descriptor>, CallError> {
         let budget = self.inner.limits.describe();
-        let called =
-            self.call(digest, budget, sandbox::Power::None, |guest, store| Box::pin(guest.describe(store))).await?;
+        let called = self
+            .call(digest, ("describe", budget), sandbox::Power::None, |guest, store| Box::pin(guest.describe(store)))
+            .await?;
         Ok(Called { value: convert::descriptor(called.value), log: called.log })
     }
 
@@ -167,7 +168,9 @@ impl Runtime {
         let connection = convert::connection(connection);
         let budget = self.inner.limits.quiet();
         let called = self
-            .call(digest, budget, sandbox::Power::None, |guest, store| Box::pin(guest.authenticate(store, connection)))
+            .call(digest, ("authenticate", budget), sandbox::Power::None, |guest, store| {
+                Box::pin(guest.authenticate(store, connection))
+            })
             .await?;
         let value = called.value.map(convert::authentication).map_err(convert::failure);
         Ok(Called { value, log: called.log })
@@ -185,7 +188,7 @@ impl Runtime {
         let network = sandbox::Network { egress: self.inner.egress.clone(), permit, call };
         let budget = self.inner.limits.test();
         let called = self
-            .call(digest, budget, sandbox::Power::Network(network), |guest, store| {
+            .call(digest, ("test", budget), sandbox::Power::Network(network), |guest, store| {
                 Box::pin(guest.test(store, connection))
             })
             .await?;
@@ -203,8 +206,9 @@ impl Runtime {
     ) -> Result<Result<Vec<(String, String)>, Failure>, CallError> {
         let (connection, request) = (convert::connection(connection), convert::sign_request(request));
         let (budget, power) = (self.inner.limits.describe(), sandbox::Power::Keys(keys));
-        let called =
-            self.call(digest, budget, power, |guest, store| Box::pin(guest.sign(store, connection, request))).await?;
+        let called = self
+            .call(digest, ("sign", budget), power, |guest, store| Box::pin(guest.sign(store, connection, request)))
+            .await?;
         Ok(called.value.map_err(convert::failure))
     }
 
@@ -237,7 +241,9 @@ impl Runtime {
         let (connection, answer) = (convert::connection(connection), convert::answer(&answer));
         let (budget, power) = (self.inner.limits.describe(), sandbox::Power::None);
         let called = self
-            .call(digest, budget, power, |guest, store| Box::pin(guest.classify(store, connection, answer)))
+            .call(digest, ("classify", budget), power, |guest, store| {
+                Box::pin(guest.classify(store, connection, answer))
+            })
             .await?;
         Ok(called.value.map(convert::failure))
     }
@@ -250,7 +256,7 @@ impl Runtime {
     async fn call<T, F>(
         &self,
         digest: &Digest,
-        budget: call::Budget,
+        asked: (&'static str, call::Budget),
         power: sandbox::Power,
         run: F,
     ) -> Result<Called<T>, CallError>
@@ -258,7 +264,7 @@ impl Runtime {
         F: for<'a> FnOnce(&'a call::Guest, &'a mut wasmtime::Store<sandbox::Sandbox>) -> call::Answer<'a, T>,
     {
         let stock = self.load(digest)?;
-        call::call(&stock, budget, power, run).await
+        call::call(&stock, asked, power, run).await
     }
 
     fn load(&self, digest: &Digest) -> Result<Arc<stock::Stock>, CallError> {

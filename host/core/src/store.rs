@@ -20,6 +20,7 @@ mod credentials;
 mod error;
 mod file;
 mod flows;
+mod health;
 mod known;
 mod named;
 mod notes;
@@ -34,17 +35,20 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
 use crate::model::audit::AuditEvent;
+use crate::model::measure;
+use crate::model::schedule::Schedule;
 
 pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
+pub(crate) use health::Upcoming;
 pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
@@ -66,6 +70,8 @@ struct Inner {
     database: Arc<redb::Database>,
     known: Arc<Known>,
     notes: Arc<Notes>,
+    /// Jobs that were handed over and not begun.
+    waiting: Arc<AtomicUsize>,
     // Both are taken when the store is closed, never before.
     jobs: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
@@ -78,11 +84,13 @@ pub(crate) struct Options {
     pub(crate) cache_bytes: usize,
     /// How long the audit is kept.
     pub(crate) retention: Retention,
+    /// When the host looks at a connection unasked.
+    pub(crate) schedule: Schedule,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default() }
+        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default(), schedule: Schedule::default() }
     }
 }
 
@@ -95,15 +103,26 @@ impl Store {
     fn open_as(path: &Path, options: Options, schema: Schema) -> Result<Self, StoreError> {
         let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
         let (known, notes) = (Arc::new(Known::default()), Arc::new(Notes::default()));
+        let queue = Arc::new(AtomicUsize::new(0));
         let (jobs, waiting) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
                 let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
-                move || committer::Committer { database, known, notes, retention: options.retention }.run(&waiting)
+                let queue = Arc::clone(&queue);
+                let Options { retention, schedule, .. } = options;
+                move || committer::Committer { database, known, notes, queue, retention, schedule }.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
-        let inner = Inner { path: path.to_owned(), database, known, notes, jobs: Some(jobs), thread: Some(thread) };
+        let inner = Inner {
+            path: path.to_owned(),
+            database,
+            known,
+            notes,
+            waiting: queue,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -142,6 +161,7 @@ impl Store {
             Prepared { keep, answer }
         });
         let jobs = self.inner.jobs.as_ref().ok_or(StoreError::Closed)?;
+        self.inner.waiting.fetch_add(1, Ordering::Relaxed);
         jobs.send(Message::Job(job)).map_err(|_gone| StoreError::Closed)?;
         // Only a panic drops a job without an answer.
         receiver.await.map_err(|_dropped| StoreError::Panicked)?
@@ -166,6 +186,11 @@ impl Store {
     /// Waits until everything that was noted before is on the disk.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
         self.write(|_nothing_more| Ok(())).await
+    }
+
+    /// Tells the recorder what waits for a commit.
+    pub(crate) fn measure(&self) {
+        measure::store_queue(self.inner.waiting.load(Ordering::Relaxed), self.inner.notes.len());
     }
 
     /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its

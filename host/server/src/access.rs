@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header;
+use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use turnbuckle::{Actor, Host};
@@ -22,6 +22,7 @@ pub struct Access {
     tokens: Vec<(Hashed, Actor)>,
     hosts: Arc<BTreeSet<String>>,
     reached_at: Option<Url>,
+    open_metrics: bool,
 }
 
 #[derive(Clone)]
@@ -58,6 +59,26 @@ impl Access {
     pub fn at(mut self, url: Url) -> Self {
         self.reached_at = Some(url);
         self
+    }
+
+    /// Lets everybody who reaches this server read what it counts.
+    #[must_use]
+    pub fn open_metrics(mut self) -> Self {
+        self.open_metrics = true;
+        self
+    }
+
+    pub(crate) fn opens_metrics(&self) -> bool {
+        self.open_metrics
+    }
+
+    /// Whom the token of a request stands for.
+    pub(crate) fn who(&self, host: &Host, headers: &HeaderMap) -> Result<Actor, Problem> {
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token =
+            header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let known = |token: &str| self.actor(token).or_else(|| host.authenticate(token));
+        token.and_then(|(_, token)| known(token.trim())).ok_or_else(|| Problem::unauthorized(header.is_some()))
     }
 
     pub(crate) fn reached_at(&self) -> Option<&Url> {
@@ -98,15 +119,11 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token =
-        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let known = |token: &str| access.actor(token).or_else(|| host.authenticate(token));
-    match token.and_then(|(_, token)| known(token.trim())) {
-        Some(actor) => {
+    match access.who(&host, request.headers()) {
+        Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
         }
-        None => Problem::unauthorized(header.is_some()).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }

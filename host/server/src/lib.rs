@@ -7,6 +7,7 @@ mod access;
 mod guard;
 mod input;
 mod listen;
+mod metrics;
 mod openapi;
 mod page;
 mod problem;

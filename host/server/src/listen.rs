@@ -21,6 +21,7 @@ use turnbuckle::{Actor, Host};
 use url::Url;
 
 use crate::access::Access;
+use crate::metrics;
 use crate::routes::router;
 
 const CONNECTIONS: usize = 1024;
@@ -38,6 +39,8 @@ pub struct ListenOptions {
     pub hosts: Vec<String>,
     /// Where browsers reach it, where that is not where it listens: behind a proxy, say.
     pub public_url: Option<Url>,
+    /// Whether what is counted can be read without a token, where it listens on loopback.
+    pub open_metrics: bool,
 }
 
 /// Why it does not listen.
@@ -138,6 +141,12 @@ impl Server {
         for name in &options.hosts {
             access = access.host(name.clone()).host(format!("{name}:{port}"));
         }
+        if options.open_metrics {
+            match bound.ip().is_loopback() {
+                true => access = access.open_metrics(),
+                false => tracing::warn!("others on the network reach this server, so /metrics takes a token"),
+            }
+        }
         let shown = if bound.ip().is_unspecified() { format!("localhost:{port}") } else { bound.to_string() };
         let file = RuntimeFile { url: format!("http://{shown}"), token, pid: std::process::id() };
         if let Some(url) = &options.public_url
@@ -173,6 +182,8 @@ impl Server {
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let graceful = GracefulShutdown::new();
+        let health = tokio::spawn(host.run_health());
+        let counting = tokio::spawn(metrics::run());
         let mut shutdown = pin!(shutdown);
         loop {
             let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
@@ -198,6 +209,8 @@ impl Server {
             });
         }
         drop(listener);
+        health.abort();
+        counting.abort();
         if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not come to their end in time");
         }

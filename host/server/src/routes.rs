@@ -6,6 +6,7 @@ mod connections;
 mod connectors;
 mod definitions;
 mod flows;
+mod health;
 mod host;
 mod named;
 mod send;
@@ -25,6 +26,7 @@ use utoipa_axum::routes;
 
 use crate::access::{self, Access};
 use crate::guard;
+use crate::metrics;
 use crate::openapi::Description;
 use crate::problem::Problem;
 use utoipa::OpenApi as _;
@@ -51,6 +53,7 @@ pub(crate) struct Cursor {
 /// The whole API.
 pub fn router(host: Host, access: Access) -> Router {
     let (routes, document) = described();
+    let metered = host.clone();
     let document = axum::Json(document);
     let api = routes
         .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
@@ -61,6 +64,7 @@ pub fn router(host: Host, access: Access) -> Router {
     Router::new()
         .merge(api)
         .route("/oauth/callback/{provider}", get(authorize::callback).with_state(host))
+        .route("/metrics", get(metrics::show).with_state((access.clone(), metered)))
         .route("/api/openapi.json", get(move || std::future::ready(document.clone())))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(|| std::future::ready("ok\n")))
@@ -78,6 +82,7 @@ pub fn router(host: Host, access: Access) -> Router {
             )
         })
         .layer(middleware::from_fn_with_state(access, guard::guard))
+        .layer(middleware::from_fn(metrics::count))
 }
 
 pub(crate) fn described() -> (Router<Host>, Document) {
@@ -98,6 +103,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(authorize::complete))
         .routes(routes!(connections::flows))
         .routes(routes!(connections::history))
+        .routes(routes!(connections::activity))
         .routes(routes!(users::transfer))
         .routes(routes!(flows::list))
         .routes(routes!(flows::show, flows::put, flows::remove))
@@ -123,6 +129,9 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
+        .routes(routes!(health::report))
+        .routes(routes!(health::pause))
+        .routes(routes!(health::resume))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

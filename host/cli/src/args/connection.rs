@@ -33,6 +33,8 @@ pub(crate) enum Verb {
     Flows(Key),
     /// Who changed it, newest first
     History(History),
+    /// What was done with it and to it, newest first: tests, requests, renewals
+    Activity(History),
     /// Send a request through it
     Send(Send),
 }

@@ -25,7 +25,7 @@ pub(crate) fn list(page: &Page<AuditRecord>) -> String {
     rows.text()
 }
 
-fn ended(outcome: AuditOutcome, status: Option<u16>, reason: Option<&str>) -> Cell {
+pub(super) fn ended(outcome: AuditOutcome, status: Option<u16>, reason: Option<&str>) -> Cell {
     let color = match outcome {
         AuditOutcome::Done => Color::Green,
         AuditOutcome::Failed => Color::Red,

@@ -16,6 +16,7 @@ use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::Connection;
 use crate::model::error::Error;
+use crate::model::measure;
 use crate::model::origin::Origin;
 use crate::model::verdict::{Failure, FailureKind};
 use crate::runtime::Answer;
@@ -53,11 +54,14 @@ impl Connections {
         if !renewable && !usable.installed.surface.exports_interface("classifier") {
             let using = self.using(actor.name(), &connection, origin.as_ref());
             let outcome = self.dispatch(&usable, request.map(outgoing)).await;
+            count(&outcome);
             using.ended(|event| match &outcome {
                 Ok(response) => answered(event, response.status()),
                 Err(error) => event.ended(error),
             });
-            return Ok(outcome?.map(incoming));
+            let response = outcome?;
+            self.prove(&connection, response.status());
+            return Ok(response.map(incoming));
         }
         self.send_judged(actor, &connection, usable, (request, origin), renewable).await
     }
@@ -97,7 +101,12 @@ impl Connections {
         let rejected = failure.as_ref().is_some_and(|failure| {
             matches!(failure.kind, FailureKind::Unauthorized | FailureKind::Expired | FailureKind::Revoked)
         });
-        let (true, Some(bytes)) = (rejected && renewable, second) else { return Ok(told(response, failure)) };
+        let (true, Some(bytes)) = (rejected && renewable, second) else {
+            if failure.is_none() {
+                self.prove(connection, response.status());
+            }
+            return Ok(told(response, failure));
+        };
         drop(response);
         self.credentials.forget(connection.id);
         let renewed = match self.credentials.renew(pinned, usable.generation).await {
@@ -141,6 +150,10 @@ impl Connections {
             Ok(response) => self.judged(pinned, usable, response).await,
             Err(error) => Err(error),
         };
+        match &outcome {
+            Ok((response, _)) => measure::send(Some(response.status().as_u16()), ""),
+            Err(error) => measure::send(None, error.code()),
+        }
         using.ended(|event| match &outcome {
             Ok((response, None)) => answered(event, response.status()),
             Ok((response, Some(failure))) => answered(event, response.status()).failed(failure.kind.name()),
@@ -188,7 +201,7 @@ impl Connections {
     }
 
     /// A credential that is beyond renewal is a fact about the connection, whoever found out.
-    async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
+    pub(super) async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
         if let Unusable::Failed(failure) = &unusable
             && !matches!(
                 failure.kind,
@@ -204,6 +217,13 @@ impl Connections {
 
 fn answered(event: AuditEvent, status: http::StatusCode) -> AuditEvent {
     AuditEvent { status: Some(status.as_u16()), ..event }
+}
+
+fn count<T>(outcome: &Result<http::Response<T>, Error>) {
+    match outcome {
+        Ok(response) => measure::send(Some(response.status().as_u16()), ""),
+        Err(error) => measure::send(None, error.code()),
+    }
 }
 
 /// A request to where the connection's requests go, and its origin for the audit.

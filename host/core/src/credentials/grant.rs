@@ -14,6 +14,7 @@ use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::authentication::{Authentication, Request};
 use crate::model::credential::{ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
 use crate::model::error::Error;
+use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::verdict::{Failure, FailureKind};
 
@@ -26,6 +27,8 @@ pub(crate) struct Obtained {
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) visible: BTreeMap<String, String>,
     pub(super) expires_at: Option<Timestamp>,
+    /// The origin that gave it.
+    pub(super) from: Option<Origin>,
 }
 
 impl Obtained {
@@ -35,7 +38,7 @@ impl Obtained {
         visible: BTreeMap<String, String>,
         expires_at: Option<Timestamp>,
     ) -> Self {
-        Self { secrets, visible, expires_at }
+        Self { secrets, visible, expires_at, from: None }
     }
 
     pub(super) fn added_to(&self, mut values: Values) -> Values {
@@ -158,6 +161,7 @@ impl Credentials {
             })?;
             brought.add(captured);
         }
+        brought.from = call.exchanges().into_iter().filter_map(|exchange| exchange.origin).next_back();
         Ok(brought)
     }
 

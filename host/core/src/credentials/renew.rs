@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tracing::Instrument as _;
 
 use super::grant::{Broke, Obtained, names_refresh_token};
 use super::usable::over;
@@ -18,6 +19,7 @@ use crate::model::connector::Installed;
 use crate::model::credential::{Ended, REFRESH_TOKEN};
 use crate::model::error::Error;
 use crate::model::id::ConnectionId;
+use crate::model::measure;
 use crate::model::verdict::{Failure, FailureKind};
 
 pub(super) type Running = Shared<BoxFuture<'static, Result<(), Arc<Unusable>>>>;
@@ -90,12 +92,20 @@ impl Credentials {
         actor: String,
         seen: u64,
     ) -> Result<(), Arc<Unusable>> {
-        let task = tokio::spawn(async move {
+        let span = tracing::debug_span!("renewal", connection = %connection.id);
+        let renewing = async move {
             let _under_way = UnderWay { credentials: self.clone(), id: connection.id };
             let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
-            self.renew_now(pinned, seen).await
-        });
-        match task.await {
+            let renewed = self.renew_now(pinned, seen).await;
+            measure::renewal(match &renewed {
+                Ok(true) => "renewed",
+                Ok(false) => "renewed-meanwhile",
+                Err(Unusable::Failed(failure)) => failure.kind.name(),
+                Err(Unusable::Error(error)) => error.code(),
+            });
+            renewed.map(drop)
+        };
+        match tokio::spawn(renewing.instrument(span)).await {
             Ok(outcome) => outcome.map_err(Arc::new),
             Err(panicked) => {
                 Err(Arc::new(Unusable::Error(Error::internal("renewing the credential")(Box::new(panicked)))))
@@ -103,12 +113,13 @@ impl Credentials {
         }
     }
 
-    async fn renew_now(&self, pinned: Pinned<'_>, seen: u64) -> Result<(), Unusable> {
+    /// Says whether this very renewal brought the credential that is stored then.
+    async fn renew_now(&self, pinned: Pinned<'_>, seen: u64) -> Result<bool, Unusable> {
         let connection = pinned.connection;
         let id = connection.id;
         let stored = self.store.read(|reader| reader.credential(id)).map_err(Error::from)?;
         if stored.as_ref().map_or(0, |stored| stored.generation) != seen {
-            return Ok(());
+            return Ok(false);
         }
         let before = match &stored {
             Some(stored) => self.open(id, stored)?,
@@ -137,7 +148,7 @@ impl Credentials {
         let base = self.field_values(pinned, &secrets)?;
         let was_in_doubt = stored.as_ref().is_some_and(|stored| stored.renewing_since.is_some());
         if can_refresh && !was_in_doubt && !self.mark(id, seen, true).await? {
-            return Ok(());
+            return Ok(false);
         }
         // A sign-in from the beginning owes nothing to what was there before.
         let from = if can_refresh { before.clone() } else { Obtained::default() };
@@ -149,7 +160,7 @@ impl Credentials {
             Err(broke) => {
                 return match self.not_renewed(id, seen, can_refresh, was_in_doubt, broke).await? {
                     Some(unusable) => Err(unusable),
-                    None => Ok(()),
+                    None => Ok(false),
                 };
             }
         };
@@ -168,7 +179,7 @@ impl Credentials {
             .await?;
         self.forget(id);
         tracing::debug!(connection = %id, kept, "renewed");
-        Ok(())
+        Ok(kept)
     }
 
     /// Writes the mark, or takes it away. Says whether the credential is still the one that was seen.

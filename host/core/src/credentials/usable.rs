@@ -241,6 +241,7 @@ impl Credentials {
             generation,
             secrets: self.seal_on(Shelf::Credentials, &id.to_string(), &obtained.secrets),
             visible: obtained.visible.clone(),
+            from: obtained.from.clone(),
             obtained_at: self.outside.now(),
             expires_at: obtained.expires_at,
             renewing_since: None,

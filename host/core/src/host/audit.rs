@@ -1,6 +1,7 @@
 //! The audit as callers see it, and the one place where a refused call is recorded.
 
 use std::io::{self, BufRead};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -10,10 +11,11 @@ use super::Host;
 use crate::connections::{find, need};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{
-    AuditAction, AuditBreak, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditRecord,
-    AuditReport, is_refusal,
+    AuditAction, AuditBreak, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditOutcome,
+    AuditRecord, AuditReport, is_refusal,
 };
 use crate::model::error::Error;
+use crate::model::measure;
 use crate::model::view::Page;
 use crate::store::{Reader, StoreError};
 
@@ -46,13 +48,30 @@ pub(super) struct Call<'a> {
     actor: &'a Actor,
     action: AuditAction,
     key: &'a str,
+    /// How it ended, as far as is known: done, failed, refused.
+    ended: AtomicU8,
 }
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let outcome = match self.ended.load(Ordering::Relaxed) {
+            DONE => AuditOutcome::Done,
+            FAILED => AuditOutcome::Failed,
+            _ => AuditOutcome::Refused,
+        };
+        measure::call(self.action.name(), outcome.name());
+    }
+}
+
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const REFUSED: u8 = 2;
 
 impl Host {
     /// A call that does this to the thing of this name or id. Where integrations are switched off, nothing is done with what
     /// they are made of.
     pub(super) fn call<'a>(&'a self, actor: &'a Actor, action: AuditAction, key: &'a str) -> Result<Call<'a>, Error> {
-        let call = Call { host: self, actor, action, key };
+        let call = Call { host: self, actor, action, key, ended: AtomicU8::new(DONE) };
         call.told(match action.kind() {
             AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.integrations(),
             AuditKind::IdentityProvider
@@ -78,9 +97,20 @@ impl Call<'_> {
     /// recorded with their answer, so one that the policy refused is there already.
     pub(super) fn told<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
         match &outcome {
-            Ok(_) | Err(Error::Upstream { .. }) => {}
-            Err(error) if is_refusal(error) => self.refused(error),
-            Err(_) => {}
+            Ok(_) => {}
+            Err(error) => {
+                let refused = is_refusal(error);
+                self.ended.store(if refused { REFUSED } else { FAILED }, Ordering::Relaxed);
+                if refused {
+                    measure::refusal(match error {
+                        Error::Forbidden { .. } => "permission",
+                        other => other.code(),
+                    });
+                }
+                if refused && !matches!(error, Error::Upstream { .. }) {
+                    self.refused(error);
+                }
+            }
         }
         outcome
     }

@@ -1,21 +1,26 @@
 //! Opening a data directory: everything is checked before anything is changed.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::{Host, Inner};
 use crate::catalog::Catalog;
-use crate::config::{AuditConfig, Config, LimitsConfig};
+use crate::config::{AuditConfig, Config, HealthConfig, LimitsConfig};
 use crate::connections::Connections;
 use crate::credentials::vault::{KeySource, Vault};
 use crate::credentials::{CHECK, Credentials, rotation};
 use crate::egress::{self, AllowList, Egress};
 use crate::flows::Flows;
+use crate::health::{Health, Settings};
 use crate::model::error::Error;
 use crate::model::outside::Outside;
+use crate::model::schedule::Schedule;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
 use crate::store::{Options, Retention, Store};
 use crate::users::Users;
@@ -66,8 +71,10 @@ impl Builder {
     pub async fn open(self) -> Result<Host, Error> {
         let Self { data, config, compiler, outside } = self;
         make_folder(&data)?;
+        let schedule = schedule(&config.health);
         let cache_mib = config.store.cache_mib.unwrap_or(CACHE_MIB).max(1);
-        let options = Options { cache_bytes: cache_mib as usize * (1 << 20), retention: retention(&config.audit) };
+        let options =
+            Options { cache_bytes: cache_mib as usize * (1 << 20), retention: retention(&config.audit), schedule };
         let store = Store::open(&data.join("turnbuckle.redb"), options)?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
         let egress = Egress::new(egress::Config {
@@ -105,7 +112,9 @@ impl Builder {
             egress,
             outside: outside.clone(),
             test_wall,
+            interval: schedule.interval,
         });
+        let health = Health::new(store.clone(), connections.clone(), outside.clone(), upkeep(&config.health));
         let flows = Flows { store: store.clone(), connections: connections.clone() };
         let users = Users { store: store.clone(), outside: outside.clone() };
         let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
@@ -121,6 +130,7 @@ impl Builder {
                 credentials,
                 connections,
                 flows,
+                health,
                 users,
             }),
         })
@@ -166,6 +176,23 @@ fn retention(config: &AuditConfig) -> Retention {
     Retention {
         records: config.keep_records.map_or(default.records, u64::from).max(1),
         days: config.keep_days.unwrap_or(default.days),
+    }
+}
+
+fn schedule(config: &HealthConfig) -> Schedule {
+    let default = Schedule::default();
+    Schedule {
+        interval: config.interval_minutes.map_or(default.interval, |given| SignedDuration::from_mins(given.into())),
+    }
+}
+
+fn upkeep(config: &HealthConfig) -> Settings {
+    let default = Settings::default();
+    Settings {
+        enabled: config.enabled,
+        concurrency: config.concurrency.map_or(default.concurrency, |given| given.max(1) as usize),
+        per_minute: config.per_origin_per_minute.and_then(NonZeroU32::new).unwrap_or(default.per_minute),
+        daily: config.daily_budget.map_or(default.daily, u64::from),
     }
 }
 

@@ -51,6 +51,9 @@ impl Permission {
     }
 }
 
+/// Who does what nobody asked for. No user has this name.
+pub(crate) const HOST: &str = "host";
+
 /// Who asks: every public call of the host takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {

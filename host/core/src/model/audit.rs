@@ -168,6 +168,10 @@ actions! {
     TokenView = "token.view",
     /// A new master key.
     HostRotateKey = "host.rotate-key",
+    /// Checks that nobody asks for were paused.
+    HostPauseHealth = "host.pause-health",
+    /// They go on.
+    HostResumeHealth = "host.resume-health",
     /// The store was copied.
     HostBackup = "host.backup",
     /// What is set up was read out, without secrets.
@@ -372,6 +376,9 @@ pub struct AuditEvent {
     /// The kind of failure, or the rule or permission that stood against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How long it took, of what asks a service: until its answer began, or until a test ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microseconds: Option<u64>,
 }
 
 impl AuditEvent {
@@ -388,6 +395,7 @@ impl AuditEvent {
             outcome: AuditOutcome::Done,
             status: None,
             reason: None,
+            microseconds: None,
         }
     }
 
@@ -414,6 +422,10 @@ impl AuditEvent {
 
     pub(crate) fn failed(self, reason: impl Into<String>) -> Self {
         Self { outcome: AuditOutcome::Failed, reason: Some(reason.into()), ..self }
+    }
+
+    pub(crate) fn took(self, microseconds: u64) -> Self {
+        Self { microseconds: Some(microseconds), ..self }
     }
 
     /// As a verdict says.

@@ -41,6 +41,9 @@ pub enum Status {
 }
 
 impl Status {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Disabled, Self::Inactive, Self::Active, Self::Degraded, Self::NeedsReconnect];
+
     /// The word that every face shows.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authentication::Authentication;
 use super::id::{ConnectionId, ConnectorName};
+use super::origin::Origin;
 use super::secret::Sealed;
 
 /// Names that are captured unasked (RFC 6749 section 5.1), and what the host makes of them.
@@ -30,6 +31,9 @@ pub(crate) struct Credential {
     pub(crate) secrets: BTreeMap<String, Sealed>,
     /// Captures that the connector reads as settings.
     pub(crate) visible: BTreeMap<String, String>,
+    /// Where it was obtained, unless it was brought along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<Origin>,
     /// When it was obtained.
     pub(crate) obtained_at: Timestamp,
     /// When it expires, as far as anybody said.

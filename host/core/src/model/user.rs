@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::actor::Permission;
+use super::actor::{HOST, Permission};
 use super::id::kebab;
 
 /// Permissions that are given together.
@@ -86,7 +86,9 @@ pub(crate) fn user_name(given: &str) -> Result<String, &'static str> {
             name.len() <= 254 && part(person, "._+-") && domain.split('.').all(|label| part(label, "-"))
         }
     };
-    if fits {
+    if name == HOST {
+        Err("must be another one: `host` is the host itself")
+    } else if fits {
         Ok(name)
     } else {
         Err("must be kebab-case, as in `ada-l`, or like an e-mail address, as in `ada@example.com`")
@@ -105,7 +107,8 @@ mod tests {
             assert_eq!(user_name(given).as_deref(), Ok(kept));
         }
         let long = "a".repeat(255);
-        for bad in ["", "a b", "a@", "@b", "a@b..c", "a@b@c", "../x", "a/b", "a_b", "ada\u{202e}", "ä", &long] {
+        for bad in ["", "host", "a b", "a@", "@b", "a@b..c", "a@b@c", "../x", "a/b", "a_b", "ada\u{202e}", "ä", &long]
+        {
             assert!(user_name(bad).is_err(), "{bad} should be refused");
         }
     }

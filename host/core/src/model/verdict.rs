@@ -145,6 +145,16 @@ pub enum Outcome {
     Failed(FailureKind),
 }
 
+impl Outcome {
+    /// The word that every face shows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(kind) => kind.name(),
+        }
+    }
+}
+
 /// The outcome of a test, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

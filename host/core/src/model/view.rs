@@ -1,6 +1,7 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
 mod definitions;
+mod health;
 mod named;
 mod sign_in;
 mod users;
@@ -25,6 +26,7 @@ pub use definitions::{
     Import, ImportAction, ImportReport, ImportRow, NamedCredentialDefinition, PermissionSetDefinition,
     PrincipalDefinition, UserDefinition,
 };
+pub use health::{Activity, ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
 pub use named::{
     AuthorizePrincipal, AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, MissingPermission,
     NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential, PutNamedCredential, PutPrincipal,

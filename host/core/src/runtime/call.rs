@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
 use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi_http::FieldMapError;
@@ -19,6 +20,7 @@ use super::error::CallError;
 use super::limits::Limits;
 use super::sandbox::{Power, Sandbox};
 use super::stock::Stock;
+use crate::model::measure::GuestCall;
 
 /// How much one call may take.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +84,12 @@ impl Guest {
     }
 }
 
-pub(super) async fn call<T, F>(stock: &Arc<Stock>, budget: Budget, power: Power, run: F) -> Result<Called<T>, CallError>
+pub(super) async fn call<T, F>(
+    stock: &Arc<Stock>,
+    (question, budget): (&'static str, Budget),
+    power: Power,
+    run: F,
+) -> Result<Called<T>, CallError>
 where
     F: for<'a> FnOnce(&'a Guest, &'a mut Store<Sandbox>) -> Answer<'a, T>,
 {
@@ -91,6 +98,7 @@ where
         Power::Keys(_) => &stock.slots.within,
         Power::None | Power::Network(_) => &stock.slots.calls,
     };
+    let counted = GuestCall::begun(question);
     let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
     let (mut store, guest) = match stock.take() {
         Some((store, guest)) => (store, Some(guest)),
@@ -118,7 +126,9 @@ where
         }
     };
     // A panic below is the host's own fault; it ends this call, not the host.
-    let outcome = tokio::time::timeout(budget.wall, clock.metered(AssertUnwindSafe(answer).catch_unwind())).await;
+    let metered = clock.metered(AssertUnwindSafe(answer).catch_unwind());
+    let span = tracing::debug_span!("guest", function = question);
+    let outcome = tokio::time::timeout(budget.wall, metered).instrument(span).await;
     let meter = &store.data().meter;
     let result = match outcome {
         Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
@@ -131,6 +141,7 @@ where
         }
         Ok(Ok(Err(error))) => Err(ended(&error, &stock.limits).unwrap_or_else(|| trapped(&error, log.text()))),
     };
+    counted.ended(result.as_ref().map_or_else(CallError::name, |_answered| "answered"), clock.total());
     stock.retire(store, slot);
     result
 }

@@ -42,6 +42,11 @@ impl Clock {
         Duration::from_nanos(self.spent.load(Ordering::Relaxed) + under_way)
     }
 
+    /// Asked between polls.
+    pub(super) fn total(&self) -> Duration {
+        Duration::from_nanos(self.spent.load(Ordering::Relaxed))
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }

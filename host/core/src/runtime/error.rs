@@ -85,6 +85,22 @@ pub(crate) enum CallError {
     Sandbox { message: String },
 }
 
+impl CallError {
+    /// A word for what is counted.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::NotCompiled { .. } => "not-compiled",
+            Self::Trapped { .. } => "trapped",
+            Self::Cpu { .. } => "cpu",
+            Self::Wall { .. } => "wall",
+            Self::Memory { .. } => "memory",
+            Self::Handles { .. } => "handles",
+            Self::Headers { .. } => "headers",
+            Self::Sandbox { .. } => "sandbox",
+        }
+    }
+}
+
 /// Why there is no runtime.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuntimeError {

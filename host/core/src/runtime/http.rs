@@ -1,6 +1,7 @@
 //! `wasi:http` as a guest sees it: each request is handed to egress, whole, and each refusal comes back as an error code.
 
 use http_body_util::BodyExt as _;
+use tracing::Instrument as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::sandbox::Network;
@@ -32,7 +33,9 @@ impl WasiHttpHooks for Hooks {
         _sent: Finished,
     ) -> Answered {
         let network = self.network.clone();
-        Box::new(async move {
+        // It is sent by a task of its own, and belongs to the guest that asked for it all the same.
+        let span = tracing::Span::current();
+        let sending = async move {
             let Network { egress, permit, call } = network.ok_or(Error::HttpRequestDenied)?;
             let options = options.unwrap_or_default();
             let timeouts = Timeouts {
@@ -47,7 +50,8 @@ impl WasiHttpHooks for Hooks {
             let response = egress.send(&permit, &call, request, timeouts).await.map_err(|error| code(&error))?;
             let finished: Finished = Box::new(async { Ok(()) });
             Ok((response.map(|body| body.map_err(|error| code(&error)).boxed_unsync()), finished))
-        })
+        };
+        Box::new(sending.instrument(span))
     }
 }
 

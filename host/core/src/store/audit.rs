@@ -12,7 +12,10 @@ use super::codec::{self, List};
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
-use crate::model::audit::{self, AuditChain, AuditEvent, AuditFilter, AuditLink, AuditRecord, AuditReport};
+use crate::model::audit::{
+    self, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditRecord, AuditReport,
+};
+use crate::model::id::ConnectionId;
 use crate::model::view::Page;
 
 const HEAD: &str = "audit-head";
@@ -101,6 +104,32 @@ impl Reader<'_> {
         Ok(page)
     }
 
+    /// What was done to one connection and with it, newest first, before this place. `next`, as a number, is the next page's
+    /// `before`.
+    pub(crate) fn audit_of(
+        &self,
+        id: ConnectionId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<AuditRecord>, StoreError> {
+        let (first, last) = (codec::done_to(id, 0), codec::done_to(id, before.unwrap_or(u64::MAX)));
+        let mut page = Page::<AuditRecord> { items: Vec::new(), next: None };
+        if before == Some(0) {
+            return Ok(page);
+        }
+        let mut entries = self.range(Table::AuditByConnection, Bound::Included(&first), Bound::Excluded(&last))?;
+        while let Some(entry) = entries.next_back()? {
+            if page.items.len() == limit {
+                page.next = page.items.last().map(|record| record.seq.to_string());
+                break;
+            }
+            let seq = entry.key().get(id.as_bytes().len()..).unwrap_or_default();
+            // A record that was taken out of the chain leaves its place in the index; `audit verify` tells of it.
+            page.items.extend(self.record::<AuditRecord>(Table::Audit, seq)?);
+        }
+        Ok(page)
+    }
+
     /// Lines of the chain behind this place, as they are stored, up to so many. Each has its line end.
     pub(crate) fn audit_lines(&self, after: u64, most: usize) -> Result<(Vec<u8>, u64), StoreError> {
         let mut entries = self.range(Table::Audit, Bound::Excluded(&after.to_be_bytes()), Bound::Unbounded)?;
@@ -145,6 +174,9 @@ impl Writer<'_> {
         let unwritable = |error| StoreError::Record { table: Table::Audit.name(), source: Some(Box::new(error)) };
         let (line, next) = head.continued(event).map_err(unwritable)?;
         self.insert(Table::Audit, &next.seq.to_be_bytes(), &codec::enveloped(&line))?;
+        if let Some(id) = connection_of(&event.object) {
+            self.insert(Table::AuditByConnection, &codec::done_to(id, next.seq), b"")?;
+        }
         self.audit.now = Some(next);
         self.audit.latest = self.audit.latest.max(event.at);
         Ok(())
@@ -158,11 +190,14 @@ impl Writer<'_> {
         let most = 2 * (head.seq - before.seq) + STEP;
         let oldest = self.audit.latest.checked_sub(SignedDuration::from_hours(24 * i64::from(retention.days)));
         let dropped = self.too_old(&head, most, retention.records, oldest.ok())?;
-        if let Some(last) = dropped.last() {
+        if let Some((last, _)) = dropped.last() {
             self.insert_record(Table::Meta, ANCHOR.as_bytes(), last)?;
         }
-        for link in &dropped {
+        for (link, connection) in &dropped {
             self.remove(Table::Audit, &link.seq.to_be_bytes())?;
+            if let Some(id) = connection {
+                self.remove(Table::AuditByConnection, &codec::done_to(*id, link.seq))?;
+            }
         }
         self.keep();
         Ok(())
@@ -176,13 +211,13 @@ impl Writer<'_> {
         most: u64,
         keep: u64,
         oldest: Option<Timestamp>,
-    ) -> Result<Vec<AuditLink>, StoreError> {
+    ) -> Result<Vec<(AuditLink, Option<ConnectionId>)>, StoreError> {
         let mut dropped = Vec::new();
         let mut entries = self.range(Table::Audit, Bound::Unbounded, Bound::Unbounded)?;
         while (dropped.len() as u64) < most
             && let Some(entry) = entries.next()?
         {
-            let Some((link, at)) = dated(entry.key(), entry.value()) else {
+            let Some((link, at, connection)) = dated(entry.key(), entry.value()) else {
                 tracing::warn!("a record of the audit is damaged, so none is dropped: run `turnbuckle audit verify`");
                 break;
             };
@@ -192,20 +227,38 @@ impl Writer<'_> {
             if link.seq >= head.seq || !(surplus || aged) {
                 break;
             }
-            dropped.push(link);
+            dropped.push((link, connection));
         }
         Ok(dropped)
     }
 }
 
-/// The link of a record, and when it was made; nothing where it is damaged.
-fn dated(key: &[u8], value: &[u8]) -> Option<(AuditLink, Timestamp)> {
+/// Which connection something was done to, or with.
+pub(super) fn connection_of(object: &AuditObject) -> Option<ConnectionId> {
+    match object.kind {
+        AuditKind::Connection => object.id.as_deref()?.parse().ok(),
+        AuditKind::Connector
+        | AuditKind::Flow
+        | AuditKind::IdentityProvider
+        | AuditKind::ExternalCredential
+        | AuditKind::Principal
+        | AuditKind::NamedCredential
+        | AuditKind::User
+        | AuditKind::PermissionSet
+        | AuditKind::Token
+        | AuditKind::Host => None,
+    }
+}
+
+/// The link of a record, when it was made, and which connection it is of; nothing where it is damaged.
+fn dated(key: &[u8], value: &[u8]) -> Option<(AuditLink, Timestamp, Option<ConnectionId>)> {
     #[derive(Deserialize)]
     struct When {
         at: Timestamp,
+        object: AuditObject,
     }
-    let When { at } = codec::decode(Table::Audit, value).ok()?;
-    Some((audit::link(place(key).ok()?, line(value).ok()?)?, at))
+    let When { at, object } = codec::decode(Table::Audit, value).ok()?;
+    Some((audit::link(place(key).ok()?, line(value).ok()?)?, at, connection_of(&object)))
 }
 
 fn place(key: &[u8]) -> Result<u64, StoreError> {

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +12,7 @@ use super::error::StoreError;
 use super::tables::Table;
 use crate::model::connection::Status;
 use crate::model::id::{ConnectionId, ConnectorName, FlowId};
+use crate::model::schedule::Upkeep;
 
 /// The version of the record format. It stands in one byte before the JSON, so a reader knows how to read before it parses.
 const RECORD: u8 = 1;
@@ -88,9 +90,47 @@ pub(super) fn change(id: ConnectionId, version: u64) -> Vec<u8> {
     joined(&[id.as_bytes(), &version.to_be_bytes()])
 }
 
+/// One record of what was done to a connection; places in the chain sort as numbers.
+pub(super) fn done_to(id: ConnectionId, seq: u64) -> Vec<u8> {
+    joined(&[id.as_bytes(), &seq.to_be_bytes()])
+}
+
 /// One use of a connection.
 pub(super) fn flow_use(connection: ConnectionId, flow: &FlowId) -> Vec<u8> {
     joined(&[connection.as_bytes(), flow.as_str().as_bytes()])
+}
+
+/// A moment, in milliseconds that sort as it does.
+pub(super) fn moment(at: Timestamp) -> [u8; 8] {
+    (at.as_millisecond() ^ i64::MIN).to_be_bytes()
+}
+
+/// Something that the host does unasked, by the moment at which it is due. The kind is part of the file format.
+pub(super) fn due(at: Timestamp, what: Upkeep, id: ConnectionId) -> Vec<u8> {
+    let kind = match what {
+        Upkeep::Renewal => 1,
+        Upkeep::Check => 2,
+    };
+    joined(&[&moment(at), &[kind], id.as_bytes()])
+}
+
+/// What such a key says.
+pub(super) fn due_parts(index: Table, key: &[u8]) -> Result<(Timestamp, Upkeep, ConnectionId), StoreError> {
+    let broken = || StoreError::Record { table: index.name(), source: None };
+    let (moment, rest) = key.split_first_chunk::<8>().ok_or_else(broken)?;
+    let (kind, rest) = rest.split_first().ok_or_else(broken)?;
+    let what = match kind {
+        1 => Upkeep::Renewal,
+        2 => Upkeep::Check,
+        _ => return Err(broken()),
+    };
+    let at = Timestamp::from_millisecond(i64::from_be_bytes(*moment) ^ i64::MIN).map_err(|_beyond| broken())?;
+    Ok((at, what, id(index, rest)?))
+}
+
+/// What a place was asked on one day.
+pub(super) fn spent(day: i64, lane: &str) -> Vec<u8> {
+    joined(&[&(day ^ i64::MIN).to_be_bytes(), lane.as_bytes()])
 }
 
 pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {

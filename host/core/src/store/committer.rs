@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use super::known::Known;
 use super::notes::Notes;
 use super::transaction::Writer;
 use crate::model::audit::AuditEvent;
+use crate::model::measure;
+use crate::model::schedule::Schedule;
 
 /// Prepares a change. It gets the reason instead where there is no writer to be had.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Writer<'_>, StoreError>) -> Prepared + Send>;
@@ -49,7 +51,10 @@ pub(super) struct Committer {
     pub(super) database: Arc<Database>,
     pub(super) known: Arc<Known>,
     pub(super) notes: Arc<Notes>,
+    /// Jobs that were handed over and not begun.
+    pub(super) queue: Arc<AtomicUsize>,
     pub(super) retention: Retention,
+    pub(super) schedule: Schedule,
 }
 
 impl Committer {
@@ -96,9 +101,16 @@ impl Committer {
         if batch.is_empty() && noted.is_empty() {
             return;
         }
-        let mut answers = Vec::with_capacity(batch.len());
+        self.queue.fetch_sub(batch.len(), Ordering::Relaxed);
+        let (jobs, begun) = (batch.len(), Instant::now());
+        let mut answers = Vec::with_capacity(jobs);
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transact(batch, &noted, &mut answers)))
             .unwrap_or_else(|_panic| Err(StoreError::Panicked));
+        match outcome {
+            Ok(Changed(false)) => {}
+            Ok(Changed(true)) => measure::commit(true, jobs, begun.elapsed()),
+            Err(_) => measure::commit(false, jobs, begun.elapsed()),
+        }
         let failure = outcome.err().map(Arc::new);
         if let Some(error) = &failure
             && !noted.is_empty()
@@ -114,18 +126,24 @@ impl Committer {
         }
     }
 
-    fn transact(&self, batch: Vec<Job>, noted: &[AuditEvent], answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+    fn transact(
+        &self,
+        batch: Vec<Job>,
+        noted: &[AuditEvent],
+        answers: &mut Vec<Answer>,
+    ) -> Result<Changed, StoreError> {
         let mut batch = batch.into_iter();
-        let outcome = self.prepare_and_commit(&mut batch, noted, answers);
-        if let Err(error) = outcome {
-            // Those that did not get their turn share the fate of those that did.
-            let cause = Arc::new(error);
-            for job in batch {
-                answers.push(job(Err(StoreError::Commit(Arc::clone(&cause)))).answer);
+        match self.prepare_and_commit(&mut batch, noted, answers) {
+            Ok(changed) => Ok(changed),
+            Err(error) => {
+                // Those that did not get their turn share the fate of those that did.
+                let cause = Arc::new(error);
+                for job in batch {
+                    answers.push(job(Err(StoreError::Commit(Arc::clone(&cause)))).answer);
+                }
+                Err(StoreError::Commit(cause))
             }
-            return Err(StoreError::Commit(cause));
         }
-        Ok(())
     }
 
     fn prepare_and_commit(
@@ -133,12 +151,12 @@ impl Committer {
         batch: &mut impl Iterator<Item = Job>,
         noted: &[AuditEvent],
         answers: &mut Vec<Answer>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Changed, StoreError> {
         let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
         let (mut changed, setup);
         {
-            let mut writer = Writer::open(&transaction, &self.known)?;
+            let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;
             changed = writer.keep();
@@ -167,12 +185,16 @@ impl Committer {
             if setup {
                 self.known.setup.fetch_add(1, Ordering::AcqRel);
             }
-            Ok(())
         } else {
-            transaction.abort().map_err(StoreError::engine)
+            transaction.abort().map_err(StoreError::engine)?;
         }
+        Ok(Changed(changed))
     }
 }
+
+/// Whether a commit had anything to keep.
+#[derive(Debug, Clone, Copy)]
+struct Changed(bool);
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 

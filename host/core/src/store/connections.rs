@@ -213,7 +213,9 @@ impl Writer<'_> {
             return Err(StoreError::NameTaken { by });
         }
         let record = codec::encode(Table::Connections, connection)?;
-        let before = self.connection(connection.id)?.map(|before| places(&before));
+        let before = self.connection(connection.id)?;
+        self.recount(before.as_ref().map(Connection::status), Some(connection.status()))?;
+        let before = before.map(|before| places(&before));
         let after = places(connection);
         for (table, key) in before.iter().flatten().filter(|place| !after.contains(place)) {
             self.remove(*table, key)?;
@@ -221,13 +223,16 @@ impl Writer<'_> {
         for (table, key) in after.iter().filter(|place| !before.iter().flatten().any(|old| old == *place)) {
             self.insert(*table, key, connection.id.as_bytes())?;
         }
-        self.insert(Table::Connections, connection.id.as_bytes(), &record)
+        self.insert(Table::Connections, connection.id.as_bytes(), &record)?;
+        self.replan(connection)
     }
 
     /// Removes a connection, its places in the indexes, what was obtained for it, and its history. Says whether it was there. That no flow uses it is the
     /// caller's to check, in the same job.
     pub(crate) fn delete_connection(&mut self, id: ConnectionId) -> Result<bool, StoreError> {
         let Some(before) = self.connection(id)? else { return Ok(false) };
+        self.recount(Some(before.status()), None)?;
+        self.unplan(id)?;
         for (table, key) in places(&before) {
             self.remove(table, &key)?;
         }
@@ -240,7 +245,7 @@ impl Writer<'_> {
         for line in lines {
             self.remove(Table::History, &line)?;
         }
-        self.remove_credential(id)?;
+        self.remove(Table::Credentials, id.as_bytes())?;
         self.remove_pending_of(id)?;
         self.remove(Table::Connections, id.as_bytes())
     }

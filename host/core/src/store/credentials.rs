@@ -90,12 +90,15 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Adds or replaces what was obtained.
     pub(crate) fn put_credential(&mut self, id: ConnectionId, credential: &Credential) -> Result<(), StoreError> {
-        self.insert_record(Table::Credentials, id.as_bytes(), credential)
+        self.insert_record(Table::Credentials, id.as_bytes(), credential)?;
+        self.replan_by_id(id)
     }
 
     /// Forgets what was obtained.
     pub(crate) fn remove_credential(&mut self, id: ConnectionId) -> Result<bool, StoreError> {
-        self.remove(Table::Credentials, id.as_bytes())
+        let there = self.remove(Table::Credentials, id.as_bytes())?;
+        self.replan_by_id(id)?;
+        Ok(there)
     }
 
     /// Adds or replaces an OAuth client.

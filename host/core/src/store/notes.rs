@@ -1,8 +1,10 @@
 //! What happened without changing anything, on its way into the audit: nobody waits for it, and it rides in the next commit.
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::Store;
+use crate::model::actor::HOST;
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 
 /// More do not wait: a disk that stands still must not fill the memory.
@@ -32,6 +34,10 @@ impl Notes {
         }
         waiting.events.push(event);
         matches!(waiting.events.len(), 1 | MANY)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().events.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -71,17 +77,19 @@ impl Notes {
 pub(crate) struct Noting {
     store: Store,
     event: Option<AuditEvent>,
+    begun: Instant,
 }
 
 impl Noting {
     pub(super) fn new(store: Store, event: AuditEvent) -> Self {
-        Self { store, event: Some(event) }
+        Self { store, event: Some(event), begun: Instant::now() }
     }
 
     /// It ended, so.
     pub(crate) fn ended(mut self, how: impl FnOnce(AuditEvent) -> AuditEvent) {
         if let Some(event) = self.event.take() {
-            self.store.note(how(event));
+            let took = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.store.note(how(event).took(took));
         }
     }
 
@@ -98,6 +106,3 @@ impl Drop for Noting {
         }
     }
 }
-
-/// Who did what nobody asked for.
-const HOST: &str = "host";

@@ -7,12 +7,19 @@ use redb::{
     WriteTransaction,
 };
 
+use super::audit::connection_of;
 use super::codec;
 use super::connections::private_place;
 use super::error::StoreError;
+use super::known::Known;
 use super::tables::Table;
+use super::transaction::Writer;
+use crate::model::audit::AuditRecord;
+use crate::model::schedule::Schedule;
 
 const KEY: &[u8] = b"version";
+/// Connections that are planned for between two looks at what could be undone.
+const AT_ONCE: usize = 1_000;
 
 /// One step from a version to the next, in the transaction of all of them.
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), StoreError>;
@@ -59,13 +66,20 @@ impl Schema {
 
     /// Makes every table, for a new file, or what an older one lacks.
     pub(super) fn create(self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        let mut there = transaction.list_tables().map_err(StoreError::engine)?;
-        let indexed = there.any(|table| table.name() == Table::ConnectionsPrivate.name());
+        let there = transaction.list_tables().map_err(StoreError::engine)?;
+        let there: Vec<_> = there.map(|table| table.name().to_owned()).collect();
+        let has = |table: Table| there.iter().any(|name| name == table.name());
         for table in Table::ALL {
             transaction.open_table(table.definition()).map_err(StoreError::engine)?;
         }
-        if !indexed {
+        if !has(Table::ConnectionsPrivate) {
             fill_private(transaction)?;
+        }
+        if !has(Table::AuditByConnection) {
+            fill_activity(transaction)?;
+        }
+        if !has(Table::UpkeepDue) {
+            fill_upkeep(transaction)?;
         }
         self.stamp(transaction)
     }
@@ -106,6 +120,33 @@ impl Schema {
         table.insert(KEY, self.version().to_string().as_bytes()).map_err(StoreError::engine)?;
         Ok(())
     }
+}
+
+fn fill_activity(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let audit = transaction.open_table(Table::Audit.definition()).map_err(StoreError::engine)?;
+    let mut index = transaction.open_table(Table::AuditByConnection.definition()).map_err(StoreError::engine)?;
+    for entry in audit.iter().map_err(StoreError::engine)? {
+        let (key, record) = entry.map_err(StoreError::engine)?;
+        // One that is damaged is for a check of the chain to find, and keeps nobody from opening the store.
+        let Ok(record) = codec::decode::<AuditRecord>(Table::Audit, record.value()) else { continue };
+        if let (Some(id), Ok(seq)) = (connection_of(&record.event.object), key.value().try_into()) {
+            let place = codec::done_to(id, u64::from_be_bytes(seq));
+            index.insert(place.as_slice(), &b""[..]).map_err(StoreError::engine)?;
+        }
+    }
+    Ok(())
+}
+
+/// Plans by the usual intervals: an operator's own ones hold from the next check on.
+fn fill_upkeep(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let known = Known::default();
+    let mut writer = Writer::open(transaction, &known, Schedule::default())?;
+    let mut after = None;
+    while let Some(last) = writer.plan_older(after, AT_ONCE)? {
+        writer.keep();
+        after = Some(last);
+    }
+    Ok(())
 }
 
 fn fill_private(transaction: &WriteTransaction) -> Result<(), StoreError> {

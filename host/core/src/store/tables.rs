@@ -62,10 +62,18 @@ pub(super) enum Table {
     NamedCredentials,
     /// Name of the named credential, NUL, id → id of a connection.
     ConnectionsByNamed,
+    /// Connection id, place in the chain → nothing, of records of what was done to connections or with them.
+    AuditByConnection,
+    /// Connection id → what the host does to it unasked, and when.
+    Upkeep,
+    /// Moment, kind byte, connection id → where its requests go, and who may know of it.
+    UpkeepDue,
+    /// Day, place → how often the host asked it unasked.
+    UpkeepSpent,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 27] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -93,6 +101,10 @@ impl Table {
         Self::HoldersByPrincipal,
         Self::NamedCredentials,
         Self::ConnectionsByNamed,
+        Self::AuditByConnection,
+        Self::Upkeep,
+        Self::UpkeepDue,
+        Self::UpkeepSpent,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -124,6 +136,10 @@ impl Table {
             Self::HoldersByPrincipal => "holders-by-principal",
             Self::NamedCredentials => "named-credentials",
             Self::ConnectionsByNamed => "connections-by-named",
+            Self::AuditByConnection => "audit-by-connection",
+            Self::Upkeep => "upkeep",
+            Self::UpkeepDue => "upkeep-due",
+            Self::UpkeepSpent => "upkeep-spent",
         }
     }
 

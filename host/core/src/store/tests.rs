@@ -3,6 +3,7 @@
 mod audit;
 mod file;
 mod lists;
+mod upkeep;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use super::codec;
 use super::error::StoreError;
 use super::known::Known;
 use super::tables::{Bytes, Table};
+use crate::model::schedule::Schedule;
 
 /// A view of the data that does not change while it is held, except by the [`Writer`] that holds it.
 pub(crate) struct Reader<'t> {
@@ -145,6 +146,7 @@ pub(crate) struct Writer<'t> {
     pub(super) audit: Head,
     /// Whether anything was touched that says who may use what.
     pub(super) setup: bool,
+    pub(super) schedule: Schedule,
 }
 
 struct Undo {
@@ -163,11 +165,16 @@ impl<'t> Deref for Writer<'t> {
 
 impl<'t> Writer<'t> {
     /// Opens every table once, for all the jobs of a commit. Makes those that are missing.
-    pub(super) fn open(transaction: &'t WriteTransaction, known: &'t Known) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        transaction: &'t WriteTransaction,
+        known: &'t Known,
+        schedule: Schedule,
+    ) -> Result<Self, StoreError> {
         let tables: Result<Vec<_>, _> =
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        Ok(Self { reader: Reader { source, known }, undo: Vec::new(), audit: Head::default(), setup: false })
+        let reader = Reader { source, known };
+        Ok(Self { reader, undo: Vec::new(), audit: Head::default(), setup: false, schedule })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

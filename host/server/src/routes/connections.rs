@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use turnbuckle::{
-    Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection, Page, Reconnect,
+    Activity, Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection, Page, Reconnect,
     Reconnected,
 };
 
@@ -121,6 +121,18 @@ pub(super) async fn history(
     Search(from): Search<Cursor>,
 ) -> Answer<Page<Change>> {
     Ok(Json(host.connection_history(&who, &key, from.cursor.as_deref(), from.limit)?))
+}
+
+/// What was done to it and with it, newest first: who, when, how it ended, how long it took, where it went. `host` is the host
+/// itself, of what nobody asked for.
+#[utoipa::path(get, operation_id = "connections.activity", path = "/api/v1/connections/{key}/activity", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Activity>), (status = 422, body = Words)))]
+pub(super) async fn activity(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Search(from): Search<Cursor>,
+) -> Answer<Page<Activity>> {
+    Ok(Json(host.connection_activity(&who, &key, from.cursor.as_deref(), from.limit).await?))
 }
 
 /// The version is the entity tag.

@@ -1,0 +1,106 @@
+//! Connections that stay alive by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::{Host, Inner};
+use crate::model::actor::{Actor, Permission};
+use crate::model::audit::AuditAction;
+use crate::model::error::Error;
+use crate::model::view::{Activity, HealthReport, Page};
+
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 200;
+/// How often to look whether something is due. One look is one read of the first entry of an index.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What was done with a connection.
+impl Host {
+    /// What was done to it and with it, newest first, by whomever: as far back as the audit goes. Everything that was done before
+    /// the call is there.
+    pub async fn connection_activity(
+        &self,
+        actor: &Actor,
+        key: &str,
+        cursor: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Page<Activity>, Error> {
+        self.call(actor, AuditAction::ConnectionView, key)?.need(Permission::ViewConnections)?;
+        let id = self.inner.connections.find(actor, key)?.id;
+        let limit = limit.unwrap_or(PAGE);
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(Error::field("limit", format!("must be 1 to {LONGEST_PAGE}")));
+        }
+        let before = cursor.map(str::parse).transpose();
+        let before = before
+            .map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list; take `next` of a page"))?;
+        self.settle_audit().await?;
+        let page = self.inner.store.read(|reader| reader.audit_of(id, before, limit))?;
+        Ok(Page { items: page.items.into_iter().map(Activity::from).collect(), next: page.next })
+    }
+}
+
+/// Checks that nobody asks for.
+impl Host {
+    /// How connections are kept alive, and how they stand.
+    pub fn health(&self, actor: &Actor) -> Result<HealthReport, Error> {
+        let call = self.call(actor, AuditAction::HostView, "")?;
+        call.need(Permission::ViewConnections)?;
+        call.told(self.inner.health.report(actor, self.inner.integrations))
+    }
+    /// Pauses it, until somebody resumes it: a host that is started again stays paused.
+    pub async fn pause_health(&self, actor: &Actor) -> Result<HealthReport, Error> {
+        self.set_paused(actor, AuditAction::HostPauseHealth, true).await
+    }
+    /// Lets it go on.
+    pub async fn resume_health(&self, actor: &Actor) -> Result<HealthReport, Error> {
+        self.set_paused(actor, AuditAction::HostResumeHealth, false).await
+    }
+    async fn set_paused(&self, actor: &Actor, action: AuditAction, paused: bool) -> Result<HealthReport, Error> {
+        let call = self.call(actor, action, "")?;
+        call.need(Permission::ManageSetup)?;
+        call.told(self.inner.health.pause(actor, paused).await)?;
+        call.told(self.inner.health.report(actor, self.inner.integrations))
+    }
+
+    /// Tests connections and renews credentials as they become due, for as long as it is polled and somebody else holds the
+    /// host. A server does it; without one, nothing runs by itself. What is under way when it is dropped is left alone.
+    pub fn run_health(&self) -> impl Future<Output = ()> + Send + use<> {
+        let weak = Arc::downgrade(&self.inner);
+        let (running, stirred) = (self.inner.health.running(), self.inner.health.stirred());
+        async move {
+            let _running = running;
+            let mut tasks = JoinSet::new();
+            while let Some(inner) = weak.upgrade() {
+                begin(&inner, &mut tasks).await;
+                drop(inner);
+                while tasks.try_join_next().is_some() {}
+                // Either way it is time to look again.
+                drop(tokio::time::timeout(PACE, stirred.notified()).await);
+            }
+        }
+    }
+
+    /// Brings gauges up to date, for whoever is about to read what the recorder holds. It shows numbers of all connections.
+    pub fn measure(&self) -> Result<(), Error> {
+        self.inner.store.measure();
+        self.inner.health.measure()
+    }
+
+    /// Does what is due now and fits the limits, and waits for its end: for an embedder with a clock of its own.
+    pub async fn health_round(&self) {
+        let mut tasks = JoinSet::new();
+        begin(&self.inner, &mut tasks).await;
+        tasks.join_all().await;
+    }
+}
+
+async fn begin(inner: &Inner, tasks: &mut JoinSet<()>) {
+    if inner.integrations
+        && let Err(error) = inner.health.begin(tasks).await
+    {
+        tracing::warn!(%error, "nothing could be done unasked");
+    }
+}
