@@ -34,6 +34,8 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The audit.
     pub audit: AuditConfig,
+    /// Events.
+    pub events: EventsConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
 }
@@ -89,6 +91,16 @@ pub struct AuditConfig {
     /// For how many days a record is kept: 365.
     pub keep_days: Option<u32>,
     /// How many records are kept: 1,000,000.
+    pub keep_records: Option<u32>,
+}
+
+/// `[events]`: events are dropped from the oldest on, where either says so. Whoever follows from further back is told.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct EventsConfig {
+    /// For how many days an event is kept: 7.
+    pub keep_days: Option<u32>,
+    /// How many events are kept: 100,000.
     pub keep_records: Option<u32>,
 }
 
@@ -150,6 +162,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("vault.key-file", Kind::Text),
     ("audit.keep-days", Kind::Number),
     ("audit.keep-records", Kind::Number),
+    ("events.keep-days", Kind::Number),
+    ("events.keep-records", Kind::Number),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -245,6 +259,13 @@ impl Config {
         {
             if given == Some(0) {
                 problems.push(FieldProblem::new(key, "must be at least 1: the audit can't be switched off"));
+            }
+        }
+        for (key, given) in
+            [("events.keep-days", self.events.keep_days), ("events.keep-records", self.events.keep_records)]
+        {
+            if given == Some(0) {
+                problems.push(FieldProblem::new(key, "must be at least 1: whoever follows would miss every event"));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }

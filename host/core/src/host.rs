@@ -1,6 +1,7 @@
 //! The host: a cheap handle that everything else is called on.
 
 mod audit;
+mod events;
 mod open;
 mod users;
 
@@ -14,6 +15,7 @@ use url::Url;
 use crate::catalog::Catalog;
 use crate::connections::{Body, Connections, Returned, Signed};
 use crate::credentials::Credentials;
+use crate::events::Outbox;
 use crate::flows::Flows;
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
@@ -68,6 +70,7 @@ struct Inner {
     credentials: Credentials,
     connections: Connections,
     flows: Flows,
+    outbox: Outbox,
     users: Users,
 }
 

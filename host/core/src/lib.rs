@@ -4,6 +4,7 @@
 mod host;
 
 pub mod config;
+mod events;
 mod flows;
 
 mod connections;
@@ -27,6 +28,7 @@ mod model;
 
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
+pub use events::{Delivering, Events};
 pub use host::{Builder, CallbackAnswer, Host, verify_audit_export};
 pub use model::actor::{Actor, Permission};
 pub use model::audit::{
@@ -37,6 +39,10 @@ pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
 pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
 pub use model::error::{Error, FieldProblem, User};
+pub use model::event::{
+    AlertState, ConnectionChanged, ConnectionFacts, ConnectorInstalled, ConnectorUpgraded, Event, EventCursor,
+    EventData, EventType, FlowAlert, NeedsReconnect, NoCursor, Refreshed, Standing, UnknownEventType, VerdictChanged,
+};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::origin::{Origin, OriginError};
@@ -46,9 +52,10 @@ pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
     Alert, Authorization, Authorize, CheckReport, ConnectionFilter, ConnectionView, ConnectorFilter, ConnectorView,
-    Cookie, CreatedToken, CredentialView, EditConnection, FlowReport, FlowRow, HostReport, IdentityProviderView,
-    InstallReport, NewConnection, NewToken, Page, PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser,
-    Reconnect, Reconnected, Rotation, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserView,
-    Whoami,
+    Cookie, CreatedToken, CredentialView, DeliveryFilter, DeliveryState, DeliveryView, EditConnection, EventFilter,
+    EventPage, FlowReport, FlowRow, HostReport, IdentityProviderView, InstallReport, NewConnection, NewToken, Page,
+    PutFlow, PutIdentityProvider, PutPermissionSet, PutUse, PutUser, PutWebhook, Reconnect, Reconnected, Replay,
+    Replayed, RotateSecret, Rotation, SavedWebhook, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow,
+    UserView, WebhookView, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

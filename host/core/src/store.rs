@@ -18,6 +18,7 @@ mod connections;
 mod connectors;
 mod credentials;
 mod error;
+mod events;
 mod file;
 mod flows;
 mod known;
@@ -26,6 +27,7 @@ mod schema;
 mod tables;
 mod transaction;
 mod users;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -36,16 +38,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::model::audit::AuditEvent;
 
 pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
+pub(crate) use events::{EventQuery, Followed};
 pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
+pub(crate) use webhooks::Deliveries;
 
 use committer::{Job, Message, Prepared};
 use known::Known;
@@ -64,6 +68,7 @@ struct Inner {
     database: Arc<redb::Database>,
     known: Arc<Known>,
     notes: Arc<Notes>,
+    told: watch::Receiver<u64>,
     // Both are taken when the store is closed, never before.
     jobs: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
@@ -76,11 +81,16 @@ pub(crate) struct Options {
     pub(crate) cache_bytes: usize,
     /// How long the audit is kept.
     pub(crate) retention: Retention,
+    /// How long events are kept.
+    pub(crate) events: Retention,
 }
+
+/// Events are for those who follow, not for the record: the audit is.
+pub(crate) const EVENTS: Retention = Retention { records: 100_000, days: 7 };
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default() }
+        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default(), events: EVENTS }
     }
 }
 
@@ -94,14 +104,17 @@ impl Store {
         let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
         let (known, notes) = (Arc::new(Known::default()), Arc::new(Notes::default()));
         let (jobs, waiting) = mpsc::channel();
+        let (tell, told) = watch::channel(Reader::snapshot(&database, &known)?.events_head()?);
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
                 let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
-                move || committer::Committer { database, known, notes, retention: options.retention }.run(&waiting)
+                let Options { retention, events, cache_bytes: _ } = options;
+                move || committer::Committer { database, known, notes, told: tell, retention, events }.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
-        let inner = Inner { path: path.to_owned(), database, known, notes, jobs: Some(jobs), thread: Some(thread) };
+        let (path, jobs, thread) = (path.to_owned(), Some(jobs), Some(thread));
+        let inner = Inner { path, database, known, notes, told, jobs, thread };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -158,6 +171,12 @@ impl Store {
     /// Waits until everything that was noted before is on the disk.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
         self.write(|_nothing_more| Ok(())).await
+    }
+
+    /// The number of the newest event that is on the disk. It is told after each commit with events, and closed with the store;
+    /// it does not keep the store open.
+    pub(crate) fn told(&self) -> watch::Receiver<u64> {
+        self.inner.told.clone()
     }
 
     /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its

@@ -109,7 +109,7 @@ impl Credentials {
         Ok(last)
     }
 
-    /// OAuth clients, and sign-ins that wait: both are few.
+    /// OAuth clients, sign-ins that wait, and endpoints for events: all of them are few.
     fn reseal_setup(&self, writer: &mut crate::store::Writer<'_>) -> Result<(), Error> {
         for mut provider in writer.identity_providers()? {
             let Some(sealed) = provider.client_secret.take() else { continue };
@@ -122,6 +122,11 @@ impl Credentials {
         for (hash, mut pending) in writer.all_pending()? {
             if self.reseal_on(Shelf::Pending, &hash, &mut pending.secrets)? {
                 writer.put_pending(&hash, &pending)?;
+            }
+        }
+        for mut webhook in writer.webhooks()? {
+            if self.reseal_on(Shelf::Webhooks, &webhook.name, &mut webhook.secrets)? {
+                writer.put_webhook(&webhook)?;
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ pub(super) enum Shelf {
     Credentials,
     IdentityProviders,
     Pending,
+    Webhooks,
 }
 
 impl Shelf {
@@ -25,6 +26,7 @@ impl Shelf {
             Self::Credentials => "credentials",
             Self::IdentityProviders => "identity-providers",
             Self::Pending => "pending",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -84,6 +86,19 @@ impl Credentials {
         sealed: &BTreeMap<String, Sealed>,
     ) -> Result<BTreeMap<String, Secret>, Error> {
         Ok(self.unseal_from(Shelf::Connections, &connection.to_string(), sealed)?)
+    }
+
+    /// The secrets of an endpoint for events.
+    pub(crate) fn seal_webhook(&self, name: &str, secrets: &BTreeMap<String, Secret>) -> BTreeMap<String, Sealed> {
+        self.seal_on(Shelf::Webhooks, name, secrets)
+    }
+
+    pub(crate) fn unseal_webhook(
+        &self,
+        name: &str,
+        sealed: &BTreeMap<String, Sealed>,
+    ) -> Result<BTreeMap<String, Secret>, Error> {
+        Ok(self.unseal_from(Shelf::Webhooks, name, sealed)?)
     }
 
     /// Seals its secrets with the key in use, where they were sealed with another one. What was read before a rotation of the

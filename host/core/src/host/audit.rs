@@ -54,11 +54,12 @@ impl Host {
     pub(super) fn call<'a>(&'a self, actor: &'a Actor, action: AuditAction, key: &'a str) -> Result<Call<'a>, Error> {
         let call = Call { host: self, actor, action, key };
         call.told(match action.kind() {
-            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.integrations(),
+            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow | AuditKind::Event => self.integrations(),
             AuditKind::IdentityProvider
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token
+            | AuditKind::Webhook
             | AuditKind::Host => Ok(()),
         })?;
         Ok(call)
@@ -94,6 +95,8 @@ impl Call<'_> {
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token
+            | AuditKind::Event
+            | AuditKind::Webhook
             | AuditKind::Host => None,
         };
         let event = match connection {

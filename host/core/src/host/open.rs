@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use super::{Host, Inner};
 use crate::catalog::Catalog;
-use crate::config::{AuditConfig, Config, LimitsConfig};
+use crate::config::{AuditConfig, Config, EventsConfig, LimitsConfig};
 use crate::connections::Connections;
 use crate::credentials::vault::{KeySource, Vault};
 use crate::credentials::{CHECK, Credentials, rotation};
 use crate::egress::{self, AllowList, Egress};
+use crate::events::Outbox;
 use crate::flows::Flows;
 use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
-use crate::store::{Options, Retention, Store};
+use crate::store::{EVENTS, Options, Retention, Store};
 use crate::users::Users;
 
 const CACHE_MIB: u32 = 32;
@@ -67,7 +68,11 @@ impl Builder {
         let Self { data, config, compiler, outside } = self;
         make_folder(&data)?;
         let cache_mib = config.store.cache_mib.unwrap_or(CACHE_MIB).max(1);
-        let options = Options { cache_bytes: cache_mib as usize * (1 << 20), retention: retention(&config.audit) };
+        let options = Options {
+            cache_bytes: cache_mib as usize * (1 << 20),
+            retention: retention(&config.audit),
+            events: event_retention(&config.events),
+        };
         let store = Store::open(&data.join("turnbuckle.redb"), options)?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
         let egress = Egress::new(egress::Config {
@@ -102,11 +107,12 @@ impl Builder {
             catalog: catalog.clone(),
             credentials: credentials.clone(),
             runtime: runtime.clone(),
-            egress,
+            egress: egress.clone(),
             outside: outside.clone(),
             test_wall,
         });
         let flows = Flows { store: store.clone(), connections: connections.clone() };
+        let outbox = Outbox::new(store.clone(), egress, credentials.clone(), outside.clone());
         let users = Users { store: store.clone(), outside: outside.clone() };
         let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
         Ok(Host {
@@ -121,6 +127,7 @@ impl Builder {
                 credentials,
                 connections,
                 flows,
+                outbox,
                 users,
             }),
         })
@@ -166,6 +173,13 @@ fn retention(config: &AuditConfig) -> Retention {
     Retention {
         records: config.keep_records.map_or(default.records, u64::from).max(1),
         days: config.keep_days.unwrap_or(default.days),
+    }
+}
+
+fn event_retention(config: &EventsConfig) -> Retention {
+    Retention {
+        records: config.keep_records.map_or(EVENTS.records, u64::from).max(1),
+        days: config.keep_days.unwrap_or(EVENTS.days),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
+mod events;
 mod sign_in;
 mod users;
 
@@ -18,6 +19,10 @@ use super::id::{ConnectionId, ConnectorName, FlowId};
 use super::secret::Secret;
 use super::verdict::{Account, Verdict};
 
+pub use events::{
+    DeliveryFilter, DeliveryState, DeliveryView, EventFilter, EventPage, PutWebhook, Replay, Replayed, RotateSecret,
+    SavedWebhook, WebhookView,
+};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use redb::Database;
+use tokio::sync::watch;
 
 use super::audit::Retention;
 use super::error::StoreError;
@@ -48,7 +49,10 @@ pub(super) struct Committer {
     pub(super) database: Arc<Database>,
     pub(super) known: Arc<Known>,
     pub(super) notes: Arc<Notes>,
+    /// Where the sequence of events ends on the disk.
+    pub(super) told: watch::Sender<u64>,
     pub(super) retention: Retention,
+    pub(super) events: Retention,
 }
 
 impl Committer {
@@ -135,7 +139,7 @@ impl Committer {
     ) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
-        let mut changed = false;
+        let (mut changed, mut told) = (false, None);
         {
             let mut writer = Writer::open(&transaction, &self.known)?;
             // Whoever noted something before a change has its record before that of the change.
@@ -157,10 +161,15 @@ impl Committer {
             }
             if changed {
                 writer.seal_audit(self.retention)?;
+                told = writer.seal_events(self.events)?;
             }
         }
         if changed {
-            transaction.commit().map_err(StoreError::engine)
+            transaction.commit().map_err(StoreError::engine)?;
+            if let Some(newest) = told {
+                self.told.send_replace(newest);
+            }
+            Ok(())
         } else {
             transaction.abort().map_err(StoreError::engine)
         }

@@ -50,10 +50,20 @@ pub(super) enum Table {
     Tokens,
     /// Place in the chain → record of the audit.
     Audit,
+    /// Place in the sequence → event.
+    Events,
+    /// Name → endpoint for events.
+    Webhooks,
+    /// Name of an endpoint → how far it is in the sequence.
+    WebhookProgress,
+    /// Name of an endpoint, NUL, place in the sequence → delivery that waits for another attempt.
+    WebhookPending,
+    /// Name of an endpoint, NUL, place in the sequence → delivery that was given up.
+    WebhookDead,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -75,6 +85,11 @@ impl Table {
         Self::Users,
         Self::Tokens,
         Self::Audit,
+        Self::Events,
+        Self::Webhooks,
+        Self::WebhookProgress,
+        Self::WebhookPending,
+        Self::WebhookDead,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -100,6 +115,11 @@ impl Table {
             Self::Users => "users",
             Self::Tokens => "tokens",
             Self::Audit => "audit",
+            Self::Events => "events",
+            Self::Webhooks => "webhooks",
+            Self::WebhookProgress => "webhook-progress",
+            Self::WebhookPending => "webhook-pending",
+            Self::WebhookDead => "webhook-dead",
         }
     }
 

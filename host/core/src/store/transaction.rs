@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::audit::Head;
 use super::codec;
 use super::error::StoreError;
+use super::events::Told;
 use super::known::Known;
 use super::tables::{Bytes, Table};
 
@@ -48,7 +49,7 @@ impl<'t> Reader<'t> {
     /// What is committed at this moment.
     pub(super) fn snapshot(database: &Database, known: &'t Known) -> Result<Self, StoreError> {
         let transaction = database.begin_read().map_err(StoreError::engine)?;
-        let snapshot = Snapshot { transaction, tables: Default::default() };
+        let snapshot = Snapshot { transaction, tables: std::array::from_fn(|_| OnceCell::new()) };
         Ok(Self { source: Source::Snapshot(Box::new(snapshot)), known })
     }
 
@@ -143,6 +144,7 @@ pub(crate) struct Writer<'t> {
     reader: Reader<'t>,
     undo: Vec<Undo>,
     pub(super) audit: Head,
+    pub(super) told: Told,
 }
 
 struct Undo {
@@ -165,7 +167,8 @@ impl<'t> Writer<'t> {
         let tables: Result<Vec<_>, _> =
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        Ok(Self { reader: Reader { source, known }, undo: Vec::new(), audit: Head::default() })
+        let reader = Reader { source, known };
+        Ok(Self { reader, undo: Vec::new(), audit: Head::default(), told: Told::default() })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
