@@ -291,7 +291,7 @@ impl Catalog {
                     writer.remove_connector(&installed.reference.name, &installed.reference.version)?;
                     writer.audit(&AuditEvent::of_connector(now, &who, AuditAction::ConnectorRemove, installed))?;
                     let data = EventData::ConnectorRemoved(installed.reference.clone());
-                    writer.tell(Telling::open(now, &who, data))?;
+                    writer.tell(Telling::new(now, &who, data))?;
                 }
                 Ok(versions)
             })

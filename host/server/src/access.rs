@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use turnbuckle::{Actor, Host};
+use turnbuckle::{Actor, Host, Secret};
 use url::Url;
 
 use crate::problem::Problem;
@@ -91,6 +91,22 @@ impl Access {
     }
 }
 
+/// By what somebody was let through, so that an answer without end can ask again whether it still opens anything.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    access: Access,
+    host: Host,
+    token: Secret,
+}
+
+impl Standing {
+    /// Whom it stands for at this moment.
+    pub(crate) fn actor(&self) -> Option<Actor> {
+        let token = self.token.expose();
+        self.access.actor(token).or_else(|| self.host.authenticate(token))
+    }
+}
+
 /// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
 /// the host's, which says at each request whom it stands for.
 pub(crate) async fn authenticate(
@@ -101,10 +117,11 @@ pub(crate) async fn authenticate(
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let known = |token: &str| access.actor(token).or_else(|| host.authenticate(token));
-    match token.and_then(|(_, token)| known(token.trim())) {
-        Some(actor) => {
+    let standing = token.map(|(_, token)| Standing { access, host, token: Secret::new(token.trim()) });
+    match standing.and_then(|standing| Some((standing.actor()?, standing))) {
+        Some((actor, standing)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(standing);
             next.run(request).await
         }
         None => Problem::unauthorized(header.is_some()).into_response(),

@@ -4,11 +4,13 @@ mod audit;
 mod authorize;
 mod connections;
 mod connectors;
+pub(crate) mod events;
 mod flows;
 mod host;
 mod send;
 mod setup;
 mod users;
+mod webhooks;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse as _;
@@ -113,6 +115,12 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
+        .routes(routes!(events::list))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::put, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

@@ -84,7 +84,7 @@ impl Connections {
         let (name, digest) = (target.reference.name.clone(), target.reference.digest.clone());
         let (moved, attention, version) = (count(true), count(false), report.to.clone());
         let data = EventData::ConnectorUpgraded(ConnectorUpgraded { name, version, digest, moved, attention });
-        let telling = Telling::open(self.outside.now(), actor.name(), data);
+        let telling = Telling::new(self.outside.now(), actor.name(), data);
         self.store.write(move |writer| Ok(writer.tell(telling)?)).await
     }
 

@@ -301,14 +301,21 @@ impl Endpoint {
 
     /// Tries a delivery again that failed before.
     async fn again(&mut self, seq: u64) -> Result<(), Error> {
-        let name = self.webhook.name.clone();
-        match self.open()?.store.read(|reader| reader.delivery(Deliveries::Pending, &name, seq))? {
-            Some(delivery) => self.attempt(delivery).await,
-            None => {
-                self.pending.remove(&seq);
-                Ok(())
-            }
+        let (name, owner) = (&self.webhook.name, &self.webhook.owner);
+        let found = self.open()?.store.read(|reader| {
+            let Some(found) = reader.delivery(Deliveries::Pending, name, seq)? else { return Ok(None) };
+            Ok(reader.event_is_for(&found.event, owner)?.then_some(found))
+        })?;
+        if let Some(delivery) = found {
+            return self.attempt(delivery).await;
         }
+        // Somebody took it away, or it is not for whoever owns the endpoint now.
+        self.pending.remove(&seq);
+        self.save(move |writer, name| {
+            writer.remove_delivery(Deliveries::Pending, name, seq)?;
+            Ok(())
+        })
+        .await
     }
 
     async fn attempt(&mut self, mut delivery: Delivery) -> Result<(), Error> {

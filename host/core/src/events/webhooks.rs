@@ -216,7 +216,9 @@ impl Outbox {
         let next = found.last().filter(|_| more).map(|last| last.event.seq.to_string());
         let shown = |delivery: Delivery| {
             let Delivery { event, attempts, since, last, next, problem } = delivery;
-            DeliveryView { event, state, attempts, since, last, next, problem }
+            // What it says may be for its owner alone.
+            let kind = event.kind();
+            DeliveryView { seq: event.seq, id: event.id, kind, state, attempts, since, last, next, problem }
         };
         Ok(Page { items: found.into_iter().map(shown).collect(), next })
     }

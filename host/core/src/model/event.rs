@@ -339,29 +339,20 @@ pub struct ConnectorUpgraded {
 pub(crate) struct Telling {
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
-    /// Its only reader, where it is of a private connection.
-    pub(crate) only_for: Option<String>,
     pub(crate) data: EventData,
 }
 
 impl Telling {
-    /// Of something that everybody who may see events may see.
-    pub(crate) fn open(at: Timestamp, actor: &str, data: EventData) -> Self {
-        Self { at, actor: actor.to_owned(), only_for: None, data }
-    }
-
-    /// Of a connection: a private one's events are its owner's.
-    pub(crate) fn of(at: Timestamp, actor: &str, connection: &Connection, data: EventData) -> Self {
-        let only_for = (connection.visibility == Visibility::Private).then(|| connection.owner.clone());
-        Self { at, actor: actor.to_owned(), only_for, data }
+    pub(crate) fn new(at: Timestamp, actor: &str, data: EventData) -> Self {
+        Self { at, actor: actor.to_owned(), data }
     }
 
     pub(crate) fn created(at: Timestamp, actor: &str, connection: &Connection) -> Self {
-        Self::of(at, actor, connection, EventData::ConnectionCreated(ConnectionFacts::of(connection)))
+        Self::new(at, actor, EventData::ConnectionCreated(ConnectionFacts::of(connection)))
     }
 
     pub(crate) fn deleted(at: Timestamp, actor: &str, connection: &Connection) -> Self {
-        Self::of(at, actor, connection, EventData::ConnectionDeleted(ConnectionFacts::of(connection)))
+        Self::new(at, actor, EventData::ConnectionDeleted(ConnectionFacts::of(connection)))
     }
 
     pub(crate) fn refreshed(
@@ -371,7 +362,7 @@ impl Telling {
         expires_at: Option<Timestamp>,
     ) -> Self {
         let refreshed = Refreshed { connection: ConnectionFacts::of(connection), expires_at };
-        Self::of(at, actor, connection, EventData::ConnectionRefreshed(refreshed))
+        Self::new(at, actor, EventData::ConnectionRefreshed(refreshed))
     }
 
     /// A saved change and, where it brought a verdict of its own, what that changed.
@@ -383,7 +374,7 @@ impl Telling {
         fields: Vec<String>,
     ) -> Vec<Self> {
         let changed = ConnectionChanged { connection: ConnectionFacts::of(after), change, fields };
-        let mut all = vec![Self::of(at, actor, after, EventData::ConnectionChanged(changed))];
+        let mut all = vec![Self::new(at, actor, EventData::ConnectionChanged(changed))];
         if change == ChangeKind::Reconnected {
             all.extend(Self::judged(at, actor, before, after));
         } else {
@@ -399,7 +390,7 @@ impl Telling {
             return Vec::new();
         }
         let changed = VerdictChanged { connection: ConnectionFacts::of(after), before: was, after: is };
-        let mut all = vec![Self::of(at, actor, after, EventData::ConnectionVerdictChanged(changed))];
+        let mut all = vec![Self::new(at, actor, EventData::ConnectionVerdictChanged(changed))];
         all.extend(Self::lost(at, actor, before, after));
         all
     }
@@ -410,7 +401,7 @@ impl Telling {
         (is(after) && !is(before)).then(|| {
             let failure = Standing::of(after).failure;
             let data = NeedsReconnect { connection: ConnectionFacts::of(after), failure };
-            Self::of(at, actor, after, EventData::ConnectionNeedsReconnect(data))
+            Self::new(at, actor, EventData::ConnectionNeedsReconnect(data))
         })
     }
 
@@ -434,12 +425,12 @@ impl Telling {
             state,
             failure,
         };
-        Self::open(at, actor, EventData::FlowAlert(data))
+        Self::new(at, actor, EventData::FlowAlert(data))
     }
 
     pub(crate) fn installed(installed: &Installed, before: Option<Version>) -> Self {
         let data = ConnectorInstalled { connector: installed.reference.clone(), before };
-        Self::open(installed.installed_at, &installed.installed_by, EventData::ConnectorInstalled(data))
+        Self::new(installed.installed_at, &installed.installed_by, EventData::ConnectorInstalled(data))
     }
 }
 
@@ -447,14 +438,28 @@ impl EventData {
     /// The connection that it is about.
     pub fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::ConnectionCreated(facts) | Self::ConnectionDeleted(facts) => Some(facts.connection),
-            Self::ConnectionChanged(changed) => Some(changed.connection.connection),
-            Self::ConnectionVerdictChanged(changed) => Some(changed.connection.connection),
-            Self::ConnectionNeedsReconnect(lost) => Some(lost.connection.connection),
-            Self::ConnectionRefreshed(refreshed) => Some(refreshed.connection.connection),
             Self::FlowAlert(alert) => Some(alert.connection),
-            Self::ConnectorInstalled(_) | Self::ConnectorUpgraded(_) | Self::ConnectorRemoved(_) => None,
+            others => others.facts().map(|facts| facts.connection),
         }
+    }
+
+    fn facts(&self) -> Option<&ConnectionFacts> {
+        match self {
+            Self::ConnectionCreated(facts) | Self::ConnectionDeleted(facts) => Some(facts),
+            Self::ConnectionChanged(changed) => Some(&changed.connection),
+            Self::ConnectionVerdictChanged(changed) => Some(&changed.connection),
+            Self::ConnectionNeedsReconnect(lost) => Some(&lost.connection),
+            Self::ConnectionRefreshed(refreshed) => Some(&refreshed.connection),
+            Self::FlowAlert(_)
+            | Self::ConnectorInstalled(_)
+            | Self::ConnectorUpgraded(_)
+            | Self::ConnectorRemoved(_) => None,
+        }
+    }
+
+    /// Its only reader, where it is of a connection that was private then.
+    pub(crate) fn only_for(&self) -> Option<&str> {
+        self.facts().filter(|facts| facts.visibility == Visibility::Private).map(|facts| facts.owner.as_str())
     }
 }
 

@@ -5,7 +5,6 @@
 use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::audit::Retention;
@@ -22,15 +21,6 @@ const LOOKED_AT: usize = 512;
 
 /// How many events more than were told are dropped by one commit, where there are too many.
 const STEP: u64 = 256;
-
-/// An event with who may see it.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Kept {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    only_for: Option<String>,
-    event: Event,
-}
 
 /// What the jobs of one commit told, including what was undone: an upper bound is good enough for what it is used for.
 #[derive(Debug, Default)]
@@ -108,34 +98,40 @@ impl Reader<'_> {
     }
 
     fn seen(&self, bytes: &[u8], query: &EventQuery<'_>) -> Result<Option<Event>, StoreError> {
-        let Kept { only_for, mut event } = codec::decode(Table::Events, bytes)?;
-        if only_for.is_some_and(|only| only != query.seen_by) || !query.types.takes(event.kind()) {
+        let mut event: Event = codec::decode(Table::Events, bytes)?;
+        if !query.types.takes(event.kind()) {
             return Ok(None);
         }
         let about = event.data.connection();
         if query.connection.is_some() && about != query.connection {
             return Ok(None);
         }
-        // One that became private since is as private as one that always was. An alert names it by its id alone.
-        if let (Some(id), false) = (about, event.data.names_only_ids())
-            && let Some(connection) = self.shared_connection(id)?
-            && connection.visibility == Visibility::Private
-            && connection.owner != query.seen_by
-        {
+        if !self.event_is_for(&event, query.seen_by)? {
             return Ok(None);
         }
         event.id = id_of(bytes);
         Ok(Some(event))
+    }
+
+    /// Whether this one may see it. A connection that became private since is as private as one that always was; an alert names
+    /// it by its id alone.
+    pub(crate) fn event_is_for(&self, event: &Event, who: &str) -> Result<bool, StoreError> {
+        if event.data.only_for().is_some_and(|only| only != who) {
+            return Ok(false);
+        }
+        let Some(id) = event.data.connection().filter(|_| !event.data.names_only_ids()) else { return Ok(true) };
+        let connection = self.shared_connection(id)?;
+        Ok(connection.is_none_or(|now| now.visibility == Visibility::Shared || now.owner == who))
     }
 }
 
 impl Writer<'_> {
     /// Tells an event, which stays or goes with everything else that this job does.
     pub(crate) fn tell(&mut self, telling: Telling) -> Result<(), StoreError> {
-        let Telling { at, actor, only_for, data } = telling;
+        let Telling { at, actor, data } = telling;
         let seq = self.events_head()? + 1;
         let event = Event { seq, id: String::new(), timestamp: at, actor, data };
-        self.insert_record(Table::Events, &seq.to_be_bytes(), &Kept { only_for, event })?;
+        self.insert_record(Table::Events, &seq.to_be_bytes(), &event)?;
         self.told.count += 1;
         self.told.latest = self.told.latest.max(at);
         Ok(())
@@ -157,7 +153,7 @@ impl Writer<'_> {
             let seq = place(entry.key())?;
             let surplus = newest.saturating_sub(seq) >= retention.records;
             let aged = || -> Result<bool, StoreError> {
-                let Kept { event, .. } = codec::decode(Table::Events, entry.value())?;
+                let event: Event = codec::decode(Table::Events, entry.value())?;
                 Ok(oldest.is_some_and(|oldest| event.timestamp < oldest))
             };
             if seq >= newest || !(surplus || aged()?) {

@@ -165,8 +165,13 @@ pub struct DeliveryFilter {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct DeliveryView {
-    /// The event.
-    pub event: Event,
+    /// The number of the event.
+    pub seq: u64,
+    /// Its id, which is the `webhook-id` of every attempt.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: EventType,
     /// How it stands.
     pub state: DeliveryState,
     /// How often it was tried.
