@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod connector;
+pub(crate) mod events;
 pub(crate) mod flow;
 pub(crate) mod setup;
 pub(crate) mod users;
@@ -99,6 +100,8 @@ pub(crate) enum Command {
     Setup(setup::Verb),
     /// Whom the token stands for, and what it opens
     Whoami,
+    /// What happened to connections, flows and connectors; --follow shows it as it happens
+    Events(events::Events),
     /// Who did what: list it, prove that it is whole, export it
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -164,6 +167,7 @@ mod tests {
           flow        Flows: what leans on which connection
           setup       What operators set up for everyone: OAuth clients, users, tokens
           whoami      Whom the token stands for, and what it opens
+          events      What happened to connections, flows and connectors; --follow shows it as it happens
           audit       Who did what: list it, prove that it is whole, export it
           help        Print this message or the help of the given subcommand(s)
 

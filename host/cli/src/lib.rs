@@ -8,6 +8,7 @@ mod connection;
 mod connector;
 mod demo;
 mod doctor;
+mod events;
 mod exit;
 mod flow;
 mod output;
@@ -73,6 +74,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Flow(verb) => flow::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
         Command::Whoami => setup::whoami(session).await,
+        Command::Events(events) => events::run(events, session).await,
         Command::Audit(verb) => audit::run(verb, session).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{pair, users};
+use super::{events, pair, users};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +19,9 @@ pub(crate) enum Verb {
     /// Tokens that stand for users
     #[command(subcommand)]
     Token(users::Token),
+    /// Endpoints that events are posted to
+    #[command(subcommand)]
+    Webhook(events::Webhook),
 }
 
 #[derive(Debug, Subcommand)]
