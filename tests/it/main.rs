@@ -13,6 +13,7 @@ mod connections;
 mod contract;
 mod data;
 mod embedded;
+mod events;
 mod flows;
 mod guests;
 mod input;
