@@ -8,10 +8,12 @@ use http::Method;
 use serde_json::{Value, json};
 use turnbuckle::config::Config;
 use turnbuckle::{Actor, Compiler, Error, Event, EventCursor, EventType, Host, Permission, PutFlow};
-use turnbuckle_tests::api::{Answer, Api};
+use turnbuckle_tests::api::{Answer, Api, Sent};
+use turnbuckle_tests::upstream::Reply;
 use turnbuckle_tests::world::{Ran, Waiting};
 
-use crate::scene::{BINARY, Scene, TOKEN, install, world, wrong_fields};
+use crate::oauth::Stage;
+use crate::scene::{BINARY, Scene, TOKEN, by_guest, install, world, wrong_fields};
 use crate::users::{WORKS, delete, put, user};
 
 /// Everything that a client may see, from the oldest on.
@@ -108,19 +110,56 @@ fn what_happens_to_a_connection_is_told_in_its_order_and_holds_no_secret() {
 }
 
 #[test]
-fn connectors_and_upgrades_and_transfers_are_told_too() {
-    let scene = Scene::http();
+fn connectors_upgrades_and_transfers_are_told_too() {
+    let scene = Scene::with(&["narrow"]);
+    let api = &scene.api;
     user(&scene.server, "ada", &WORKS);
-    scene.connected("Orders");
-    scene.api.post("/connections/Orders/transfer", &json!({"to": "ada"})).ended(200);
-    install(&scene.api, "narrow");
-    delete(&scene.api, "/connectors/narrow").ended(204);
-    let told = all(&scene.api);
-    let last = &told[3..];
-    assert_eq!(types(last), ["connection.changed", "connector.installed", "connector.removed"]);
-    assert_eq!(last[0]["data"]["change"], "transferred");
-    assert_eq!(last[0]["data"]["owner"], "ada");
-    assert_eq!(last[2]["data"]["digest"], last[1]["data"]["digest"]);
+    scene.upstream.on("GET", "/", |_arrived| Reply::status(200));
+    by_guest(&scene, "Orders", "upgradable", "none", &json!({}), &json!({})).ended(201);
+    api.post("/connections/Orders/transfer", &json!({"to": "ada"})).ended(200);
+    install(api, "wide");
+    let upgrade = json!({"to": "2.0.0", "accept": true});
+    assert_eq!(api.post("/connectors/upgradable/upgrade", &upgrade).ended(200).json()["connections"][0]["moved"], true);
+    delete(api, "/connectors/upgradable@1.0.0").ended(204);
+    let told = all(api);
+    assert_eq!(
+        types(&told),
+        [
+            "connector.installed",
+            "connection.created",
+            "connection.verdict-changed",
+            "connection.changed",
+            "connector.installed",
+            "connection.changed",
+            "connection.verdict-changed",
+            "connector.upgraded",
+            "connector.removed",
+        ]
+    );
+    let data = |at: usize| &told[at - 1]["data"];
+    assert_eq!((&data(4)["change"], &data(4)["owner"]), (&json!("transferred"), &json!("ada")));
+    assert_eq!((&data(5)["version"], &data(5)["before"]), (&json!("2.0.0"), &json!("1.0.0")));
+    assert_eq!((&data(6)["change"], &data(6)["connector-version"]), (&json!("upgraded"), &json!("2.0.0")));
+    let digest = &data(5)["digest"];
+    let upgraded = json!({"name": "upgradable", "version": "2.0.0", "digest": digest, "moved": 1, "attention": 0});
+    assert_eq!(*data(8), upgraded);
+    assert_eq!((&data(9)["version"], &data(9)["digest"]), (&json!("1.0.0"), &data(1)["digest"]));
+}
+
+#[test]
+fn a_renewed_credential_is_told_with_its_time_and_not_with_its_value() {
+    let Some(stage) = Stage::set("events of a renewal") else { return };
+    let tokens = stage.oidc.mint("ada");
+    let mut new = stage.waiting("Orders");
+    let secrets = json!({"access-token": tokens.access, "refresh-token": tokens.refresh});
+    new["tokens"] = json!({"secrets": secrets, "expires-at": "2001-01-01T00:00:00Z"});
+    stage.api.post("/connections", &new).ended(201);
+    let told = all(&stage.api);
+    assert_eq!(types(&told)[1..], ["connection.created", "connection.refreshed", "connection.verdict-changed"]);
+    let expires = stage.api.get("/connections/Orders").ended(200).json()["credential"]["expires-at"].clone();
+    assert_eq!(told[2]["data"]["expires-at"], expires);
+    let text = serde_json::to_string(&told).unwrap();
+    assert!(stage.oidc.alive().iter().chain([&tokens.access]).all(|token| !text.contains(token.as_str())), "{text}");
 }
 
 #[test]
@@ -143,7 +182,7 @@ fn a_stream_goes_on_behind_the_last_event_that_was_seen_without_gap_or_duplicate
     seen.extend(second.events(2));
     let ids: Vec<_> = seen.iter().map(|sent| sent.id.as_str()).collect();
     assert_eq!(ids, ["3", "4", "5", "6", "7"]);
-    let told: Vec<_> = seen.iter().map(turnbuckle_tests::api::Sent::json).collect();
+    let told: Vec<_> = seen.iter().map(Sent::json).collect();
     assert_eq!(told, all(&scene.api)[2..], "a page says the same");
 
     let wrong =
@@ -159,7 +198,7 @@ fn a_filter_lets_through_what_it_names() {
     scene.connected("One");
     scene.connected("Two");
     delete(&scene.api, "/connections/Two").ended(204);
-    let names = |sent: &turnbuckle_tests::api::Sent| sent.json()["data"]["name"].clone();
+    let names = |sent: &Sent| sent.json()["data"]["name"].clone();
     assert_eq!(created.events(2).iter().map(names).collect::<Vec<_>>(), ["One", "Two"]);
     let page = |query: &str| scene.api.get(&format!("/events?{query}")).ended(200).json();
     let one = page("connection=one");
@@ -196,9 +235,9 @@ fn a_private_connection_s_events_are_its_owner_s() {
     let open = json!({"version": 1, "visibility": "private"});
     ada.send(Method::PATCH, "/connections/Open", &open).ended(200);
     // The flow's use fails: everybody is told that much, and nothing about the connection but its id.
-    scene.upstream.on("GET", "/me", |_| turnbuckle_tests::upstream::Reply::status(401));
+    scene.upstream.on("GET", "/me", |_| Reply::status(401));
     act(&ada, "/connections/Diary/test").ended(200);
-    scene.upstream.on("GET", "/me", |_| turnbuckle_tests::upstream::Reply::status(200));
+    scene.upstream.on("GET", "/me", |_| Reply::status(200));
     bob.post("/connections", &scene.bearer("Last", TOKEN)).ended(201);
 
     let seen = of_bob.events(5);

@@ -36,3 +36,5 @@ mod send;
 mod tidy;
 mod upgrade;
 mod users;
+mod webhook_retries;
+mod webhooks;
