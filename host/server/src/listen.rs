@@ -21,7 +21,7 @@ use turnbuckle::{Actor, Host};
 use url::Url;
 
 use crate::access::Access;
-use crate::routes::events::Ending;
+use crate::routes::events::Streams;
 use crate::routes::router;
 
 const CONNECTIONS: usize = 1024;
@@ -171,7 +171,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, host, router, data, .. } = self;
         let (ending, ends) = watch::channel(false);
-        let router = router.layer(Extension(Ending(ends)));
+        let router = router.layer(Extension(Streams::new(ends)));
         let delivering = host.deliver_webhooks();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);

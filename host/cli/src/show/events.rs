@@ -230,7 +230,13 @@ mod tests {
             })),
         ], "next": 3, "more": false}))
         .unwrap();
-        insta::assert_snapshot!(page(&all), @r"");
-        insta::assert_snapshot!(line_of(&all.items[0]), @r"");
+        insta::assert_snapshot!(page(&all), @r"
+        EVENT  WHEN                     WHO  WHAT                        TO WHAT  DETAILS
+        1      2026-05-04 03:02:01 UTC  ada  connection.changed          Orders   edited: name, url
+        2      2026-05-04 03:02:01 UTC  ada  connection.verdict-changed  Orders   active → needs-reconnect (unauthorized)
+        3      2026-05-04 03:02:01 UTC  ada  flow.alert                  Nightly  began to fail (unauthorized), by connection 01890a5d-ac96-774b-bcce-b302099a8057
+        ");
+        let line = "1  2026-05-04 03:02:01 UTC  ada  connection.changed  Orders  edited: name, url";
+        assert_eq!(line_of(&all.items[0]), line);
     }
 }

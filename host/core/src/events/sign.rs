@@ -16,7 +16,7 @@ const PREFIX: &str = "whsec_";
 /// A new secret: 256 random bits, as receivers write it.
 pub(super) fn fresh(outside: &Outside) -> Secret {
     let bytes = Zeroizing::new(outside.random::<32>());
-    Secret::new(format!("{PREFIX}{}", STANDARD.encode(&*bytes)))
+    Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes.as_slice())))
 }
 
 /// The value of `webhook-signature`: one signature for each secret.

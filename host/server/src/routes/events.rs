@@ -1,6 +1,7 @@
 //! `/api/v1/events`: as pages of JSON, and as a stream of server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,8 +9,8 @@ use axum::response::sse::{self, Sse};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use http::{HeaderMap, header};
-use tokio::sync::watch;
+use http::{HeaderMap, StatusCode, header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use turnbuckle::{Error, Event, EventFilter, EventPage, Events, Host, Permission};
 
 use super::Who;
@@ -22,19 +23,32 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a browser waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Turns true when the server is about to end: a stream has no end of its own.
+/// More streams at once would leave too few of a server's connections for everybody else.
+const STREAMS: usize = 256;
+
+/// What a server gives its streams: they have no end of their own.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending(pub(crate) watch::Receiver<bool>);
+pub(crate) struct Streams {
+    /// Turns true when the server is about to end.
+    ending: watch::Receiver<bool>,
+    slots: Arc<Semaphore>,
+}
+
+impl Streams {
+    pub(crate) fn new(ending: watch::Receiver<bool>) -> Self {
+        Self { ending, slots: Arc::new(Semaphore::new(STREAMS)) }
+    }
+}
 
 /// Events. With `Accept: text/event-stream` they come as they happen, each with its number as `id` and its type as `event`;
 /// `Last-Event-ID`, or `after`, goes on behind one, and comments keep the connection alive. Otherwise they come as a page of
 /// JSON, oldest first. Events behind a number that are no longer kept are a 410 that names the oldest one kept.
-#[utoipa::path(get, operation_id = "events.list", path = "/api/v1/events", tag = "events", params(EventFilter, ("Last-Event-ID" = Option<u64>, Header, description = "Of a stream: behind the event of this number.")), responses((status = 200, content((EventPage = "application/json"), (String = "text/event-stream"))), (status = 403, body = Words), (status = 404, body = Words), (status = 410, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(get, operation_id = "events.list", path = "/api/v1/events", tag = "events", params(EventFilter, ("Last-Event-ID" = Option<u64>, Header, description = "Of a stream: behind the event of this number.")), responses((status = 200, content((EventPage = "application/json"), (String = "text/event-stream"))), (status = 403, body = Words), (status = 404, body = Words), (status = 410, body = Words), (status = 422, body = Words), (status = 503, body = Words)))]
 pub(super) async fn list(
     State(host): State<Host>,
     who: Who,
     Extension(standing): Extension<Standing>,
-    ending: Option<Extension<Ending>>,
+    streams: Option<Extension<Streams>>,
     headers: HeaderMap,
     Search(mut filter): Search<EventFilter>,
 ) -> Result<Response, Problem> {
@@ -47,7 +61,18 @@ pub(super) async fn list(
         filter.after = Some(last.ok_or_else(|| Problem::input("last-event-id", "must be the number of an event"))?);
     }
     let events = host.filtered_events(&who, &filter)?;
-    let following = Following { events, standing, ending: ending.map(|Extension(ending)| ending), begun: false };
+    let (ending, slot) = match streams {
+        Some(Extension(Streams { ending, slots })) => {
+            let slot = slots.try_acquire_owned().map_err(|_none_is_free| {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "as many streams are open as may be")
+                    .hint("end one of them, or read pages: leave `Accept: text/event-stream` out")
+            })?;
+            (ending, Some(slot))
+        }
+        // Of a router that no server drives: it ends when whoever reads it goes away.
+        None => (watch::channel(false).1, None),
+    };
+    let following = Following { events, standing, ending, over: false, begun: false, _slot: slot };
     Ok(Sse::new(following.told()).into_response())
 }
 
@@ -59,8 +84,10 @@ fn is_stream(media: &str) -> bool {
 struct Following {
     events: Events,
     standing: Standing,
-    ending: Option<Ending>,
+    ending: watch::Receiver<bool>,
+    over: bool,
     begun: bool,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Following {
@@ -78,10 +105,14 @@ impl Following {
             self.begun = true;
             return Some(self.heartbeat().retry(RETRY));
         }
+        if self.over {
+            return None;
+        }
+        let ending = &mut self.ending;
         let ended = async {
-            match &mut self.ending {
-                Some(Ending(ending)) => drop(ending.wait_for(|ending| *ending).await),
-                None => std::future::pending().await,
+            // Nobody is left who could say so.
+            if ending.wait_for(|ending| *ending).await.is_err() {
+                std::future::pending().await
             }
         };
         let next = tokio::select! {
@@ -97,7 +128,7 @@ impl Following {
             Ok(Some(Ok(event))) => told(&event),
             Ok(Some(Err(error))) => {
                 // There is no status any more that could say it.
-                self.ending = Some(Ending(watch::channel(true).1));
+                self.over = true;
                 Some(failed(&error))
             }
         }
