@@ -415,6 +415,18 @@ async fn an_embedder_that_follows_misses_nothing_while_many_write() {
 }
 
 #[test]
+fn streams_are_so_many_that_others_still_get_through() {
+    let world = world();
+    let server = world.serve();
+    let api = server.api();
+    let streams: Vec<_> = (0..256).map(|_| api.follow("/events", &[])).collect();
+    assert!(streams.iter().all(|stream| stream.status == 200));
+    let more = api.call(Method::GET, "/events", &[("accept", "text/event-stream")], "".into()).ended(503).json();
+    assert_eq!(more["type"], "/problems/too-many-streams", "{more:#}");
+    api.get("/events").ended(200);
+}
+
+#[test]
 fn nothing_is_told_of_what_was_refused() {
     let world = world();
     let server = world.serve();

@@ -257,3 +257,38 @@ async fn a_host_that_is_dropped_delivers_no_more_and_its_data_can_be_opened_agai
     assert!(refused.to_string().starts_with("url: "), "{refused}");
     assert_eq!(json!(host.webhooks(&root()).unwrap()).as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_wait_as_may_then_nothing_new_is_taken_and_nothing_is_lost() {
+    const MOST: u64 = 1_000;
+    let works = Clockwork::new();
+    let down = Receiver::at(&works.service, "/hook", |_| Reply::status(503));
+    let host = works.open(|_| {}).await;
+    happen(&host).await;
+    let new =
+        json!({"name": "C", "connector": "http", "protocol": "none", "settings": {"url": works.service.origin()}});
+    host.create_connection(&root(), serde_json::from_value(new).unwrap()).await.unwrap();
+    works.hook(&host, "/hook").await;
+    let begin: u64 = host.webhook(&root(), "shop").unwrap().place.to_string().parse().unwrap();
+    for at in 0..MOST + 5 {
+        host.enable_connection(&root(), "C", at % 2 == 1).await.unwrap();
+    }
+    let delivering = host.deliver_webhooks();
+    let full = until(&host, |view| view.pending == MOST).await;
+    assert_eq!(
+        (full.behind, full.place.to_string()),
+        (5, (begin + MOST).to_string()),
+        "the others stay where they are"
+    );
+    let tried: Vec<_> = (0..MOST).map(|_| down.next().seq()).collect();
+    assert_eq!(tried, (begin + 1..=begin + MOST).collect::<Vec<_>>());
+    let up = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(200)));
+    works.turn(10);
+    let view = until(&host, |view| view.delivered == MOST + 5).await;
+    assert_eq!((view.pending, view.dead, view.missed, view.behind), (0, 0, 0, 0));
+    let mut arrived: Vec<_> = (0..MOST + 5).map(|_| up.next().seq()).collect();
+    arrived.sort_unstable();
+    assert_eq!(arrived, (begin + 1..=begin + MOST + 5).collect::<Vec<_>>(), "each once");
+    assert!(down.is_idle() && up.is_idle());
+    drop(delivering);
+}

@@ -36,7 +36,7 @@ const LONGEST_PAGE: usize = 500;
 /// How many events a reader takes at once.
 const CHUNK: usize = 64;
 /// How often a page asks on where few of the events are wanted; then it ends early, and says where to go on.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 4;
 
 /// What events are made of.
 #[derive(Debug)]
