@@ -270,6 +270,43 @@ impl Scene {
 }
 
 #[test]
+fn whenever_it_is_killed_every_event_that_was_written_arrives_in_the_end() {
+    let scene = Scene::http();
+    let receiver = ok("/hook", &scene.upstream);
+    hook(&scene.api, "shop", &scene.upstream, "/hook", &json!({}));
+    scene.connected("Orders");
+    let Scene { mut server, world, upstream, .. } = scene;
+    let mut received = Vec::new();
+    for round in 0..6 {
+        let busy = Api::new(&server.url, Some(&server.token));
+        let changing = std::thread::spawn(move || {
+            let change = |at: usize| {
+                let path =
+                    format!("/api/v1/connections/Orders/{}", if at.is_multiple_of(2) { "disable" } else { "enable" });
+                busy.attempt(Method::POST, &path, &[], bytes::Bytes::new()).is_some()
+            };
+            (0..10_000).take_while(|at| change(*at)).count()
+        });
+        // In the middle of it: while some are written and some are delivered.
+        received.extend(receiver.take(3 + round));
+        server.crash(&world);
+        changing.join().unwrap();
+    }
+    let told: Vec<_> = crate::events::all(&server.api()).into_iter().skip(1).collect();
+    assert!(told.len() > 20, "{} events", told.len());
+    until(&server.api(), "shop", |view| view["behind"] == 0 && view["pending"] == 0);
+    while !receiver.is_idle_after(&mut received) {}
+    let mut ids = std::collections::BTreeMap::new();
+    for message in &received {
+        let known = ids.entry(message.seq()).or_insert_with(|| message.id()).clone();
+        assert_eq!(known, message.id(), "an event that comes again has the id that it had");
+    }
+    let expected: Vec<_> = told.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(ids.into_keys().collect::<Vec<_>>(), expected, "each arrived, and nothing else");
+    drop(upstream);
+}
+
+#[test]
 fn a_secret_is_replaced_while_both_sign_and_a_new_master_key_changes_nothing() {
     let scene = Scene::http();
     let receiver = ok("/hook", &scene.upstream);

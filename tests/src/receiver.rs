@@ -50,6 +50,14 @@ impl Receiver {
         (0..count).map(|_| self.next()).collect()
     }
 
+    /// Takes what is there into this list, and says whether that is nothing.
+    pub fn is_idle_after(&self, taken: &mut Vec<Message>) -> bool {
+        let arrived = self.arrived.lock().expect("one test listens");
+        let before = taken.len();
+        taken.extend(arrived.try_iter().map(|arrived| Message { arrived }));
+        taken.len() == before
+    }
+
     /// Whether anything is there that was not taken.
     pub fn is_idle(&self) -> bool {
         self.arrived.lock().expect("one test listens").try_recv().is_err()

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use jiff::Timestamp;
 use url::Url;
 
 use super::obtain::Scope;
@@ -67,8 +68,18 @@ impl Egress {
             read += frame.data_ref().map_or(0, Bytes::len);
         }
         let retry_after = parts.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        Ok(Posted { status: parts.status, retry_after: retry_after.and_then(|text| text.trim().parse().ok()) })
+        let retry_after = retry_after.and_then(|text| pause(text.trim(), outside.now()));
+        Ok(Posted { status: parts.status, retry_after })
     }
+}
+
+/// Seconds, or a date (RFC 9110 section 10.2.3).
+fn pause(text: &str, now: Timestamp) -> Option<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    u64::try_from(date.timestamp().duration_since(now).as_secs()).ok()
 }
 
 /// The right to send to this URL's origin, with nothing attached.

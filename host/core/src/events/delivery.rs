@@ -196,6 +196,9 @@ impl Endpoint {
                 }
                 Ok(Step::Over) => return,
                 Err(error) => {
+                    if self.parts.strong_count() == 0 {
+                        return;
+                    }
                     tracing::error!(%error, webhook = self.webhook.name, "an event can't be delivered");
                     // What was not written did not happen: rather once more than not at all. And whatever is wrong with the
                     // host, it is not mended by asking at once.

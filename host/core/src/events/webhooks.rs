@@ -231,6 +231,17 @@ impl Outbox {
             .write(move |writer| {
                 let webhook = writer.webhook(&name)?.ok_or_else(|| missing(&name))?;
                 let room = MOST_PENDING.saturating_sub(writer.count_deliveries(Deliveries::Pending, &name)?);
+                let waits = |seq| Ok::<_, Error>(writer.delivery(Deliveries::Pending, &name, seq)?.is_some());
+                if let Some(seq) = replay.seq
+                    && room == 0
+                    && !waits(seq)?
+                {
+                    return Err(Error::Refused {
+                        rule: "too-many-pending",
+                        message: format!("{MOST_PENDING} deliveries wait already"),
+                        hint: Some("replay it when the endpoint took some of them".into()),
+                    });
+                }
                 let chosen = match replay.seq {
                     Some(seq) => vec![one(writer, &webhook, seq, now)?],
                     None => writer.deliveries(Deliveries::Dead, &name, 0, room)?,

@@ -89,7 +89,7 @@ pub(super) async fn deliveries(
 }
 
 /// Delivers one event, or everything that was given up, again, with the same `webhook-id`.
-#[utoipa::path(post, operation_id = "setup.replay-webhook", path = "/api/v1/webhooks/{name}/replay", tag = "setup", params(("name" = String, Path)), request_body = Replay, responses((status = 200, body = Replayed), (status = 404, body = Words)))]
+#[utoipa::path(post, operation_id = "setup.replay-webhook", path = "/api/v1/webhooks/{name}/replay", tag = "setup", params(("name" = String, Path)), request_body = Replay, responses((status = 200, body = Replayed), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn replay(
     State(host): State<Host>,
     who: Who,
