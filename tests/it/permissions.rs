@@ -24,7 +24,7 @@ use Sent::{Component, Json, Nothing};
 type Row = (&'static str, &'static [Permission], &'static str, Sent);
 
 /// Stands for what is there, and for what is not.
-const THERE: [(&str, &str); 10] = [
+const THERE: [(&str, &str); 11] = [
     ("connections", "Orders"),
     ("connectors", "http"),
     ("flows", "nightly"),
@@ -35,6 +35,7 @@ const THERE: [(&str, &str); 10] = [
     ("permission-sets", "plain"),
     ("users", "zoe"),
     ("tokens", "spare"),
+    ("webhooks", "hook"),
 ];
 const NOWHERE: &str = "nowhere";
 
@@ -105,6 +106,14 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("setup.create-token", &[ManageSetup], "", Json(json!({"name": "x", "user": NOWHERE}))),
         ("setup.show-token", &[ManageSetup], "", Nothing),
         ("setup.revoke-token", &[ManageSetup], "", Nothing),
+        ("events.list", &[ViewConnections], "", Nothing),
+        ("setup.list-webhooks", &[ManageSetup], "", Nothing),
+        ("setup.show-webhook", &[ManageSetup], "", Nothing),
+        ("setup.put-webhook", &[ManageSetup], "", Json(json!({"enabled": false}))),
+        ("setup.remove-webhook", &[ManageSetup], "", Nothing),
+        ("setup.rotate-webhook-secret", &[ManageSetup], "", Json(json!({}))),
+        ("setup.list-webhook-deliveries", &[ManageSetup], "", Nothing),
+        ("setup.replay-webhook", &[ManageSetup], "", Json(json!({}))),
         ("whoami", anyone, "", Nothing),
         ("audit.list", &[ViewAudit], "", Nothing),
         ("audit.verify", &[ViewAudit], "", Nothing),
@@ -186,12 +195,13 @@ fn somebody(scene: &Scene, name: &str, permissions: impl IntoIterator<Item = Per
 fn filled() -> Scene {
     let scene = Scene::http();
     scene.connected("Orders");
-    let put = |path: &str, body: Value| scene.api.send(Method::PUT, path, &body).ended(200);
-    put("/flows/nightly", json!({"name": "Nightly", "status": "draft"}));
+    let put = |path: &str, body: &Value, status| scene.api.send(Method::PUT, path, body).ended(status);
+    put("/flows/nightly", &json!({"name": "Nightly", "status": "draft"}), 200);
+    put("/setup/permission-sets/plain", &json!({"permissions": []}), 200);
     let credential = json!({"url": "https://legacy.example.com", "credential": {"protocol": "none"}});
-    put("/setup/named-credentials/legacy", credential);
-    put("/setup/permission-sets/plain", json!({"permissions": []}));
-    put("/setup/users/zoe", json!({}));
+    put("/setup/named-credentials/legacy", &credential, 200);
+    put("/setup/users/zoe", &json!({}), 200);
+    put("/webhooks/hook", &json!({"url": scene.upstream.origin()}), 201);
     scene.api.post("/setup/tokens", &json!({"name": "spare", "user": "zoe"})).ended(201);
     scene
 }

@@ -12,7 +12,7 @@ use turnbuckle_tests::tree;
 /// Modules of `host/core/src` in rank order: each may use what stands below it, never above or beside.
 const RANKS: [&[&str]; 9] = [
     &["lib", "host", "config"],
-    &["flows", "health"],
+    &["flows", "health", "events"],
     &["connections"],
     &["credentials", "users"],
     &["catalog"],

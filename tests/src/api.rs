@@ -1,5 +1,7 @@
 //! A client of the HTTP API that does what it is told, wrong things too.
 
+mod follow;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -7,6 +9,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+
+pub use follow::{Followed, Sent};
 
 /// A client for one server.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ pub mod leaks;
 pub mod moto;
 pub mod oidc;
 pub mod peer;
+pub mod receiver;
 pub mod tree;
 pub mod upstream;
 pub mod world;

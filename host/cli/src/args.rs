@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod connection;
 pub(crate) mod connector;
+pub(crate) mod events;
 pub(crate) mod flow;
 pub(crate) mod named;
 pub(crate) mod setup;
@@ -115,6 +116,8 @@ pub(crate) enum Command {
     Setup(setup::Verb),
     /// Whom the token stands for, and what it opens
     Whoami,
+    /// What happened to connections, flows and connectors; --follow shows it as it happens
+    Events(events::Events),
     /// Who did what: list it, prove that it is whole, export it
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -204,6 +207,7 @@ mod tests {
           health      How connections are kept alive: what is due, what waits, how they stand
           setup       What operators set up for everyone: credentials, OAuth clients, users
           whoami      Whom the token stands for, and what it opens
+          events      What happened to connections, flows and connectors; --follow shows it as it happens
           audit       Who did what: list it, prove that it is whole, export it
           help        Print this message or the help of the given subcommand(s)
 

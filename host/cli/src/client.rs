@@ -60,6 +60,11 @@ impl Client {
         }
     }
 
+    /// Whether the host is in this process, so that nobody else works on its data.
+    pub(crate) fn is_in_process(&self) -> bool {
+        matches!(self.way, Way::InProcess(_))
+    }
+
     pub(crate) fn get(&self, path: &[&str]) -> Call<'_> {
         self.call(Method::GET, path)
     }

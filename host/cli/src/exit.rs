@@ -202,7 +202,7 @@ impl Problem {
             500 if matches!(self.code.as_str(), "file-exists" | "store-in-use") => Exit::Refused,
             400 | 405 | 413 | 415 | 422 => Exit::BadInput,
             404 => Exit::NotFound,
-            401 | 403 | 409 | 412 | 421 | 429 => Exit::Refused,
+            401 | 403 | 409 | 410 | 412 | 421 | 429 => Exit::Refused,
             _ => Exit::Unexpected,
         }
     }

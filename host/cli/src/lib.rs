@@ -9,6 +9,7 @@ mod connector;
 mod definitions;
 mod demo;
 mod doctor;
+mod events;
 mod exit;
 mod flow;
 mod health;
@@ -83,6 +84,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Health { verb } => health::run(verb, session).await,
         Command::Setup(verb) => setup::run(verb, session).await,
         Command::Whoami => setup::whoami(session).await,
+        Command::Events(events) => events::run(events, session).await,
         Command::Audit(verb) => audit::run(verb, session).await,
     }
 }

@@ -2,6 +2,7 @@
 
 mod named;
 mod users;
+mod webhooks;
 
 use serde_json::{Value, json};
 use turnbuckle::IdentityProviderView;
@@ -25,6 +26,7 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         Verb::PermissionSet(verb) => users::permission_set(verb, session).await,
         Verb::User(verb) => users::user(verb, session).await,
         Verb::Token(verb) => users::token(verb, session).await,
+        Verb::Webhook(verb) => webhooks::webhook(verb, session).await,
     }
 }
 

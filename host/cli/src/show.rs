@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod connections;
 pub(crate) mod connectors;
+pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod health;
 pub(crate) mod named;

@@ -15,6 +15,7 @@ use crate::model::connection::Visibility;
 use crate::model::connector::{ConnectorRef, Installed, Surface};
 use crate::model::descriptor::Descriptor;
 use crate::model::error::{Error, FieldProblem, User};
+use crate::model::event::{EventData, Telling};
 use crate::model::id::{ConnectorName, Digest};
 use crate::model::outside::Outside;
 use crate::model::view::{CheckReport, ConnectorFilter, ConnectorKey, ConnectorView, InstallReport};
@@ -120,6 +121,8 @@ impl Catalog {
                 let event =
                     AuditEvent::of_connector(installed.installed_at, who, AuditAction::ConnectorInstall, &installed);
                 writer.audit(&AuditEvent { origins: installed.descriptor.origins.clone(), ..event })?;
+                let newest = others.iter().map(|other| &other.reference.version).max();
+                writer.tell(Telling::installed(&installed, newest.cloned()))?;
                 let asks_for = installed.descriptor.origins.clone();
                 Ok(InstallReport { connector: installed, new: true, asks_for, widened })
             })
@@ -287,6 +290,8 @@ impl Catalog {
                 for installed in &versions {
                     writer.remove_connector(&installed.reference.name, &installed.reference.version)?;
                     writer.audit(&AuditEvent::of_connector(now, &who, AuditAction::ConnectorRemove, installed))?;
+                    let data = EventData::ConnectorRemoved(installed.reference.clone());
+                    writer.tell(Telling::new(now, &who, data))?;
                 }
                 Ok(versions)
             })

@@ -40,6 +40,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the host does unasked to keep connections alive.
     pub health: HealthConfig,
+    /// Events.
+    pub events: EventsConfig,
     /// How much anything may take.
     pub limits: LimitsConfig,
 }
@@ -184,6 +186,16 @@ impl Default for HealthConfig {
     }
 }
 
+/// `[events]`: events are dropped from the oldest on, where either says so. Whoever follows from further back is told.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct EventsConfig {
+    /// For how many days an event is kept: 7.
+    pub keep_days: Option<u32>,
+    /// How many events are kept: 100,000.
+    pub keep_records: Option<u32>,
+}
+
 /// `[limits]`: what is left out keeps its default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -250,6 +262,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
     ("metrics.open", Kind::Switch),
+    ("events.keep-days", Kind::Number),
+    ("events.keep-records", Kind::Number),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -348,6 +362,13 @@ impl Config {
             }
         }
         self.health.check(&mut problems);
+        for (key, given) in
+            [("events.keep-days", self.events.keep_days), ("events.keep-records", self.events.keep_records)]
+        {
+            if given == Some(0) {
+                problems.push(FieldProblem::new(key, "must be at least 1: whoever follows would miss every event"));
+            }
+        }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
     }
 }

@@ -34,6 +34,7 @@ use crate::model::audit::{AuditAction, AuditEvent};
 use crate::model::connection::{Change, Connection, Visibility};
 use crate::model::connector::Installed;
 use crate::model::error::{Error, FieldProblem};
+use crate::model::event::{AlertState, Telling};
 use crate::model::flow::Progress;
 use crate::model::id::ConnectionId;
 use crate::model::measure;
@@ -235,7 +236,7 @@ impl Connections {
                 .asked(&probed.verdict.exchanges)
                 .judged(&probed.verdict.outcome)
                 .took(probed.verdict.microseconds);
-            connections.record(key, probed, Some(event)).await
+            connections.record(key, probed, &actor, Some(event)).await
         };
         match tokio::spawn(testing.instrument(span)).await {
             Ok(outcome) => outcome.map_err(Arc::new),
@@ -293,8 +294,10 @@ impl Connections {
         &self,
         (id, version): (ConnectionId, u64),
         probed: Probed,
+        actor: &str,
         event: Option<AuditEvent>,
     ) -> Result<(), Error> {
+        let actor = actor.to_owned();
         self.store
             .write(move |writer| {
                 // Its secrets were used, whatever becomes of what it said.
@@ -305,13 +308,17 @@ impl Connections {
                 if connection.version != version {
                     return Ok(());
                 }
-                tell_flows(writer, id, &probed.verdict)?;
+                tell_flows(writer, &connection, &probed.verdict, &actor)?;
+                let (before, at) = (connection.clone(), probed.verdict.at);
                 connection.verdict = Some(probed.verdict);
                 if let Some(report) = probed.report {
                     connection.account = report.account;
                     connection.discovered = report.discovered;
                 }
                 writer.put_connection(&connection)?;
+                for telling in Telling::judged(at, &actor, &before, &connection) {
+                    writer.tell(telling)?;
+                }
                 Ok(())
             })
             .await
@@ -333,15 +340,36 @@ impl Drop for UnderWay {
 }
 
 /// Writes a verdict into the rows of every flow that uses the connection.
-fn tell_flows(writer: &mut Writer<'_>, id: ConnectionId, verdict: &Verdict) -> Result<(), StoreError> {
+fn tell_flows(
+    writer: &mut Writer<'_>,
+    connection: &Connection,
+    verdict: &Verdict,
+    actor: &str,
+) -> Result<(), StoreError> {
+    let id = connection.id;
     for mut flow in writer.flows_using(id)? {
+        let mut state = None;
         for used in flow.uses.iter_mut().filter(|used| used.connection == id) {
             used.last_tested = Some(verdict.at);
-            used.progress = if verdict.passed() { Progress::Passed } else { Progress::Failed };
+            let before = std::mem::replace(&mut used.progress, progress(verdict));
+            state = match (before, used.progress) {
+                (Progress::Failed, Progress::Passed) => Some(AlertState::Recovered),
+                (Progress::NotTested | Progress::Testing | Progress::Passed, Progress::Failed) => {
+                    Some(AlertState::Failing)
+                }
+                (_, Progress::NotTested | Progress::Testing | Progress::Passed) | (Progress::Failed, _) => state,
+            };
         }
         writer.put_flow(&flow)?;
+        if let Some(state) = state {
+            writer.tell(Telling::alert(verdict.at, actor, connection, &flow, (state, &verdict.outcome)))?;
+        }
     }
     Ok(())
+}
+
+fn progress(verdict: &Verdict) -> Progress {
+    if verdict.passed() { Progress::Passed } else { Progress::Failed }
 }
 
 /// A connection as people see it.

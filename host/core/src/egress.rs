@@ -30,6 +30,7 @@ mod pem;
 mod permit;
 mod plan;
 mod policy;
+mod post;
 mod redact;
 mod sign;
 mod sigv4;
@@ -65,6 +66,7 @@ pub(crate) use self::obtain::{Brought, ObtainError, Scope, authorization_origin,
 pub(crate) use self::permit::Permit;
 pub(crate) use self::plan::check_plan;
 use self::policy::{Route, Rules};
+pub(crate) use self::post::Message;
 use self::redact::Redactor;
 use self::sign::Head;
 pub(crate) use self::sign::{SignFailure, SignRequest, Signer};

@@ -2,6 +2,7 @@
 
 mod audit;
 mod definitions;
+mod events;
 mod health;
 mod named;
 mod open;
@@ -17,6 +18,7 @@ use url::Url;
 use crate::catalog::Catalog;
 use crate::connections::{Body, Connections, Returned, Signed, SignedIn as Who};
 use crate::credentials::Credentials;
+use crate::events::Outbox;
 use crate::flows::Flows;
 use crate::health::Health;
 use crate::model::actor::{Actor, Permission};
@@ -73,6 +75,7 @@ struct Inner {
     connections: Connections,
     flows: Flows,
     health: Health,
+    outbox: Outbox,
     users: Users,
 }
 

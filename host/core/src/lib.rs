@@ -4,6 +4,7 @@
 mod host;
 
 pub mod config;
+mod events;
 mod flows;
 mod health;
 
@@ -28,6 +29,7 @@ mod model;
 
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
+pub use events::{Delivering, Events};
 pub use host::{Builder, CallbackAnswer, Host, verify_audit_export};
 pub use model::actor::{Actor, Permission};
 pub use model::audit::{
@@ -38,6 +40,10 @@ pub use model::connection::{Change, ChangeKind, Status, Visibility};
 pub use model::connector::{ConnectorRef, Installed, Surface};
 pub use model::descriptor::{Choice, Descriptor, Field, FieldKind, Lifecycle, Protocol, SignIn};
 pub use model::error::{Error, FieldProblem, User};
+pub use model::event::{
+    AlertState, ConnectionChanged, ConnectionFacts, ConnectorInstalled, ConnectorUpgraded, Event, EventCursor,
+    EventData, EventType, FlowAlert, NeedsReconnect, NoCursor, Refreshed, Standing, UnknownEventType, VerdictChanged,
+};
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::measure::{DURATIONS as MEASURED_DURATIONS, SIZES as MEASURED_SIZES, describe as describe_metrics};
@@ -50,13 +56,14 @@ pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdi
 pub use model::view::{
     Activity, Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, ByStatus, CheckReport,
     ConnectionDefinition, ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView,
-    Cookie, CreatedToken, CredentialProtocol, CredentialView, Definitions, EditConnection,
-    ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow, HealthReport, HealthState, Holding,
-    HostReport, IdentityProviderDefinition, IdentityProviderView, Import, ImportAction, ImportReport, ImportRow,
-    InstallReport, MissingPermission, NamedCredentialDefinition, NamedCredentialView, NewConnection, NewToken, Page,
-    PermissionSetDefinition, PrincipalDefinition, PrincipalView, PutCredential, PutExternalCredential, PutFlow,
-    PutIdentityProvider, PutNamedCredential, PutPermissionSet, PutPrincipal, PutUse, PutUser, Reconnect, Reconnected,
-    Rotation, SignedIn, Tally, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserDefinition,
-    UserView, Waiting, Whoami,
+    Cookie, CreatedToken, CredentialProtocol, CredentialView, Definitions, DeliveryFilter, DeliveryState, DeliveryView,
+    EditConnection, EventFilter, EventPage, ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow,
+    HealthReport, HealthState, Holding, HostReport, IdentityProviderDefinition, IdentityProviderView, Import,
+    ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition,
+    NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, PrincipalDefinition, PrincipalView,
+    PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet,
+    PutPrincipal, PutUse, PutUser, PutWebhook, Reconnect, Reconnected, Replay, Replayed, RotateSecret, Rotation,
+    SavedWebhook, SignedIn, Tally, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserDefinition,
+    UserView, Waiting, WebhookView, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};

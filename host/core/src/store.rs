@@ -18,6 +18,7 @@ mod connections;
 mod connectors;
 mod credentials;
 mod error;
+mod events;
 mod file;
 mod flows;
 mod health;
@@ -28,6 +29,7 @@ mod schema;
 mod tables;
 mod transaction;
 mod users;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::model::audit::AuditEvent;
 use crate::model::measure;
@@ -48,10 +50,12 @@ use crate::model::schedule::Schedule;
 pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
+pub(crate) use events::{EventQuery, Followed};
 pub(crate) use health::Upcoming;
 pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
+pub(crate) use webhooks::Deliveries;
 
 use committer::{Job, Message, Prepared};
 use known::Known;
@@ -72,6 +76,7 @@ struct Inner {
     notes: Arc<Notes>,
     /// Jobs that were handed over and not begun.
     waiting: Arc<AtomicUsize>,
+    told: watch::Receiver<u64>,
     // Both are taken when the store is closed, never before.
     jobs: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
@@ -86,11 +91,17 @@ pub(crate) struct Options {
     pub(crate) retention: Retention,
     /// When the host looks at a connection unasked.
     pub(crate) schedule: Schedule,
+    /// How long events are kept.
+    pub(crate) events: Retention,
 }
+
+/// Events are for those who follow, not for the record: the audit is.
+pub(crate) const EVENTS: Retention = Retention { records: 100_000, days: 7 };
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 32 * 1024 * 1024, retention: Retention::default(), schedule: Schedule::default() }
+        let (retention, schedule) = (Retention::default(), Schedule::default());
+        Self { cache_bytes: 32 * 1024 * 1024, retention, schedule, events: EVENTS }
     }
 }
 
@@ -105,13 +116,16 @@ impl Store {
         let (known, notes) = (Arc::new(Known::default()), Arc::new(Notes::default()));
         let queue = Arc::new(AtomicUsize::new(0));
         let (jobs, waiting) = mpsc::channel();
+        let (tell, told) = watch::channel(Reader::snapshot(&database, &known)?.events_head()?);
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
                 let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
                 let queue = Arc::clone(&queue);
-                let Options { retention, schedule, .. } = options;
-                move || committer::Committer { database, known, notes, queue, retention, schedule }.run(&waiting)
+                let Options { retention, schedule, events, cache_bytes: _ } = options;
+                let committer =
+                    committer::Committer { database, known, notes, queue, told: tell, retention, schedule, events };
+                move || committer.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
         let inner = Inner {
@@ -120,6 +134,7 @@ impl Store {
             known,
             notes,
             waiting: queue,
+            told,
             jobs: Some(jobs),
             thread: Some(thread),
         };
@@ -191,6 +206,12 @@ impl Store {
     /// Tells the recorder what waits for a commit.
     pub(crate) fn measure(&self) {
         measure::store_queue(self.inner.waiting.load(Ordering::Relaxed), self.inner.notes.len());
+    }
+
+    /// The number of the newest event that is on the disk. It is told after each commit with events, and closed with the store;
+    /// it does not keep the store open.
+    pub(crate) fn told(&self) -> watch::Receiver<u64> {
+        self.inner.told.clone()
     }
 
     /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use turnbuckle::{Actor, Host};
+use turnbuckle::{Actor, Host, Secret};
 use url::Url;
 
 use crate::problem::Problem;
@@ -74,11 +74,20 @@ impl Access {
 
     /// Whom the token of a request stands for.
     pub(crate) fn who(&self, host: &Host, headers: &HeaderMap) -> Result<Actor, Problem> {
+        self.let_in(host, headers).map(|(actor, _)| actor)
+    }
+
+    fn let_in(&self, host: &Host, headers: &HeaderMap) -> Result<(Actor, Standing), Problem> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let known = |token: &str| self.actor(token).or_else(|| host.authenticate(token));
-        token.and_then(|(_, token)| known(token.trim())).ok_or_else(|| Problem::unauthorized(header.is_some()))
+        let standing = token.map(|(_, token)| Standing {
+            access: self.clone(),
+            host: host.clone(),
+            token: Secret::new(token.trim()),
+        });
+        let known = standing.and_then(|standing| Some((standing.actor()?, standing)));
+        known.ok_or_else(|| Problem::unauthorized(header.is_some()))
     }
 
     pub(crate) fn reached_at(&self) -> Option<&Url> {
@@ -112,6 +121,22 @@ impl Access {
     }
 }
 
+/// By what somebody was let through, so that an answer without end can ask again whether it still opens anything.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    access: Access,
+    host: Host,
+    token: Secret,
+}
+
+impl Standing {
+    /// Whom it stands for at this moment.
+    pub(crate) fn actor(&self) -> Option<Actor> {
+        let token = self.token.expose();
+        self.access.actor(token).or_else(|| self.host.authenticate(token))
+    }
+}
+
 /// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
 /// the host's, which says at each request whom it stands for.
 pub(crate) async fn authenticate(
@@ -119,9 +144,10 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match access.who(&host, request.headers()) {
-        Ok(actor) => {
+    match access.let_in(&host, request.headers()) {
+        Ok((actor, standing)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(standing);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

@@ -9,19 +9,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 use turnbuckle::{Actor, Host};
 use url::Url;
 
 use crate::access::Access;
 use crate::metrics;
+use crate::routes::events::Streams;
 use crate::routes::router;
 
 const CONNECTIONS: usize = 1024;
@@ -178,6 +179,9 @@ impl Server {
     /// Answers until `shutdown` is done, lets what is under way come to its end, and takes `server.json` away.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, host, router, data, .. } = self;
+        let (ending, ends) = watch::channel(false);
+        let router = router.layer(Extension(Streams::new(ends)));
+        let delivering = host.deliver_webhooks();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
@@ -211,9 +215,11 @@ impl Server {
         drop(listener);
         health.abort();
         counting.abort();
+        ending.send_replace(true);
         if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests did not come to their end in time");
         }
+        drop(delivering);
         if let Err(error) = host.settle_audit().await {
             tracing::warn!(%error, "the last records of the audit are not kept");
         }

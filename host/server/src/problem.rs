@@ -108,6 +108,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+        Error::Refused { rule: "events-passed", .. } => StatusCode::GONE,
         Error::InUse { .. } | Error::Refused { .. } => StatusCode::CONFLICT,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Upstream { denied: true, .. } => StatusCode::FORBIDDEN,

@@ -5,6 +5,7 @@ mod authorize;
 mod connections;
 mod connectors;
 mod definitions;
+pub(crate) mod events;
 mod flows;
 mod health;
 mod host;
@@ -12,6 +13,7 @@ mod named;
 mod send;
 mod setup;
 mod users;
+mod webhooks;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse as _;
@@ -132,6 +134,12 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(health::report))
         .routes(routes!(health::pause))
         .routes(routes!(health::resume))
+        .routes(routes!(events::list))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::put, webhooks::remove))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{named, pair, users};
+use super::{events, named, pair, users};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -28,6 +28,9 @@ pub(crate) enum Verb {
     /// Tokens that stand for users
     #[command(subcommand)]
     Token(users::Token),
+    /// Endpoints that events are posted to
+    #[command(subcommand)]
+    Webhook(events::Webhook),
 }
 
 #[derive(Debug, Subcommand)]

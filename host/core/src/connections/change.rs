@@ -15,6 +15,7 @@ use crate::model::connector::Installed;
 use crate::model::credential::CLIENT_ID;
 use crate::model::descriptor::{FieldKind, SignIn};
 use crate::model::error::{Error, FieldProblem, User};
+use crate::model::event::Telling;
 use crate::model::id::ConnectionId;
 use crate::model::secret::Secret;
 use crate::model::verdict::Verdict;
@@ -132,6 +133,7 @@ impl Connections {
                 writer.put_connection(&stored)?;
                 writer.append_change(stored.id, &change)?;
                 writer.audit(&event)?;
+                writer.tell(Telling::created(now, &change.actor, &stored))?;
                 if let Some(imported) = &imported {
                     writer.put_credential(stored.id, &credentials.sealed(stored.id, 1, imported))?;
                 }
@@ -419,8 +421,10 @@ impl Connections {
                         flows.into_iter().map(|flow| User { kind: "flow".into(), id: flow.id.into(), name: flow.name });
                     return Err(Error::InUse { kind: "connection", name, users: users.collect() });
                 }
-                if writer.delete_connection(id)? {
+                if let Some(last) = writer.connection(id)? {
+                    writer.delete_connection(id)?;
                     writer.audit(&event)?;
+                    writer.tell(Telling::deleted(event.at, &event.actor, &last))?;
                 }
                 Ok(())
             })
@@ -466,11 +470,14 @@ impl Connections {
                 }
                 // Only a reconnect brings a verdict of its own; after every other change the test that follows tells them.
                 if let (ChangeKind::Reconnected, Some(verdict)) = (kind, &new.verdict) {
-                    super::tell_flows(writer, new.id, verdict)?;
+                    super::tell_flows(writer, &new, verdict, &change.actor)?;
                 }
                 writer.put_connection(&new)?;
                 writer.append_change(new.id, &change)?;
                 writer.audit(&event)?;
+                for telling in Telling::changed(now, &change.actor, (&current, &new), kind, change.fields.clone()) {
+                    writer.tell(telling)?;
+                }
                 match &credential {
                     Obtaining::Keep => {}
                     Obtaining::Forget => {

@@ -73,7 +73,7 @@ impl Connections {
         let pinned = Pinned { connection, installed: &installed, actor: actor.name() };
         match self.credentials.usable(pinned).await {
             Ok(usable) => Ok(usable),
-            Err(unusable) => Err(self.unusable(connection, unusable).await?),
+            Err(unusable) => Err(self.unusable(pinned, unusable).await?),
         }
     }
 
@@ -115,7 +115,7 @@ impl Connections {
         };
         let usable = match renewed {
             Ok(usable) => usable,
-            Err(unusable) => return Err(self.unusable(connection, unusable).await?),
+            Err(unusable) => return Err(self.unusable(pinned, unusable).await?),
         };
         let request = http::Request::from_parts(parts, whole(bytes));
         let (response, failure) = self.send_once(pinned, &usable, origin.as_ref(), request).await?;
@@ -201,7 +201,7 @@ impl Connections {
     }
 
     /// A credential that is beyond renewal is a fact about the connection, whoever found out.
-    pub(super) async fn unusable(&self, connection: &Connection, unusable: Unusable) -> Result<Error, Error> {
+    pub(super) async fn unusable(&self, pinned: Pinned<'_>, unusable: Unusable) -> Result<Error, Error> {
         if let Unusable::Failed(failure) = &unusable
             && !matches!(
                 failure.kind,
@@ -209,7 +209,8 @@ impl Connections {
             )
         {
             let probed = probe::failed(failure.clone(), self.outside.now(), Duration::ZERO);
-            self.record((connection.id, connection.version), probed, None).await?;
+            let connection = pinned.connection;
+            self.record((connection.id, connection.version), probed, pinned.actor, None).await?;
         }
         Ok(authorize::upstream(unusable))
     }

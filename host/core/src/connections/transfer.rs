@@ -5,6 +5,7 @@ use crate::model::actor::{Actor, Permission};
 use crate::model::audit::AuditEvent;
 use crate::model::connection::{Change, ChangeKind, Connection};
 use crate::model::error::Error;
+use crate::model::event::Telling;
 use crate::model::user;
 use crate::model::view::Transferred;
 
@@ -39,8 +40,13 @@ impl Connections {
                 if from == to {
                     return Ok(Transferred { connection: old.id, name: old.name, version: old.version, from, to });
                 }
-                let new =
-                    Connection { version: old.version + 1, owner: to.clone(), vouched: false, updated_at: now, ..old };
+                let new = Connection {
+                    version: old.version + 1,
+                    owner: to.clone(),
+                    vouched: false,
+                    updated_at: now,
+                    ..old.clone()
+                };
                 writer.put_connection(&new)?;
                 writer.append_change(
                     new.id,
@@ -53,7 +59,13 @@ impl Connections {
                     },
                 )?;
                 let event = AuditEvent::of(now, actor.name(), ChangeKind::Transferred.into(), &new);
-                writer.audit(&event.with_fields(vec!["owner".into()]))?;
+                let fields = vec!["owner".to_owned()];
+                for telling in
+                    Telling::changed(now, actor.name(), (&old, &new), ChangeKind::Transferred, fields.clone())
+                {
+                    writer.tell(telling)?;
+                }
+                writer.audit(&event.with_fields(fields))?;
                 Ok(Transferred { connection: new.id, name: new.name, version: new.version, from, to })
             })
             .await?;

@@ -10,6 +10,7 @@ use crate::model::actor::Actor;
 use crate::model::connection::{ChangeKind, Connection};
 use crate::model::connector::Installed;
 use crate::model::error::Error;
+use crate::model::event::{ConnectorUpgraded, EventData, Telling};
 use crate::model::view::{ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
 
 const MOST: usize = 1_000_000;
@@ -70,7 +71,21 @@ impl Connections {
                 attention: vec![error.to_string()],
             }));
         }
+        self.tell_upgraded(actor, &target, &report).await?;
         Ok(report)
+    }
+
+    /// What was moved is on the disk one by one, each with an event of its own; this one says that it is over.
+    async fn tell_upgraded(&self, actor: &Actor, target: &Installed, report: &UpgradeReport) -> Result<(), Error> {
+        let count = |moved: bool| report.connections.iter().filter(|row| row.moved == moved).count() as u64;
+        if count(true) == 0 {
+            return Ok(());
+        }
+        let (name, digest) = (target.reference.name.clone(), target.reference.digest.clone());
+        let (moved, attention, version) = (count(true), count(false), report.to.clone());
+        let data = EventData::ConnectorUpgraded(ConnectorUpgraded { name, version, digest, moved, attention });
+        let telling = Telling::new(self.outside.now(), actor.name(), data);
+        self.store.write(move |writer| Ok(writer.tell(telling)?)).await
     }
 
     fn moving(&self, key: &ConnectorKey, target: &Installed) -> Result<Vec<Connection>, Error> {

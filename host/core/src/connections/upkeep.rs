@@ -83,7 +83,7 @@ impl Connections {
                         | FailureKind::Revoked
                         | FailureKind::UnknownRotation
                 ) {
-                    self.unusable(&connection, Unusable::Failed(failure)).await?;
+                    self.unusable(pinned, Unusable::Failed(failure)).await?;
                 }
                 Ok(Some(Outcome::Failed(kind)))
             }

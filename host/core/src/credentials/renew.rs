@@ -18,6 +18,7 @@ use crate::model::connection::Connection;
 use crate::model::connector::Installed;
 use crate::model::credential::{Ended, REFRESH_TOKEN};
 use crate::model::error::Error;
+use crate::model::event::Telling;
 use crate::model::id::ConnectionId;
 use crate::model::measure;
 use crate::model::verdict::{Failure, FailureKind};
@@ -165,13 +166,19 @@ impl Credentials {
             }
         };
         let credentials = self.clone();
+        let (now, who) = (self.outside.now(), pinned.actor.to_owned());
         let kept = self
             .store
             .write(move |writer| {
                 // A connection that was deleted, or reconnected meanwhile, keeps what it has.
                 let current = writer.credential(id)?.map_or(0, |current| current.generation);
-                if current != seen || (writer.connection(id)?.is_none() && writer.holder(id)?.is_none()) {
+                let (connection, holder) = (writer.connection(id)?, writer.holder(id)?);
+                if current != seen || (connection.is_none() && holder.is_none()) {
                     return Ok::<_, Error>(false);
+                }
+                // Of a principal only the audit tells: whose it is, is not for everybody.
+                if let Some(connection) = connection {
+                    writer.tell(Telling::refreshed(now, &who, &connection, renewed.expires_at))?;
                 }
                 writer.put_credential(id, &credentials.sealed(id, seen + 1, &renewed))?;
                 Ok(true)

@@ -134,6 +134,11 @@ impl Credentials {
                 writer.put_pending(&hash, &pending)?;
             }
         }
+        for mut webhook in writer.webhooks()? {
+            if self.reseal_on(Shelf::Webhooks, &webhook.name, &mut webhook.secrets)? {
+                writer.put_webhook(&webhook)?;
+            }
+        }
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub(super) enum Shelf {
     IdentityProviders,
     ExternalCredentials,
     Pending,
+    Webhooks,
 }
 
 impl Shelf {
@@ -27,6 +28,7 @@ impl Shelf {
             Self::IdentityProviders => "identity-providers",
             Self::ExternalCredentials => "external-credentials",
             Self::Pending => "pending",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -86,6 +88,19 @@ impl Credentials {
         sealed: &BTreeMap<String, Sealed>,
     ) -> Result<BTreeMap<String, Secret>, Error> {
         Ok(self.unseal_from(Shelf::Connections, &connection.to_string(), sealed)?)
+    }
+
+    /// The secrets of an endpoint for events.
+    pub(crate) fn seal_webhook(&self, name: &str, secrets: &BTreeMap<String, Secret>) -> BTreeMap<String, Sealed> {
+        self.seal_on(Shelf::Webhooks, name, secrets)
+    }
+
+    pub(crate) fn unseal_webhook(
+        &self,
+        name: &str,
+        sealed: &BTreeMap<String, Sealed>,
+    ) -> Result<BTreeMap<String, Secret>, Error> {
+        Ok(self.unseal_from(Shelf::Webhooks, name, sealed)?)
     }
 
     /// Seals its secrets with the key in use, where they were sealed with another one. What was read before a rotation of the

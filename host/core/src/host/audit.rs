@@ -73,7 +73,7 @@ impl Host {
     pub(super) fn call<'a>(&'a self, actor: &'a Actor, action: AuditAction, key: &'a str) -> Result<Call<'a>, Error> {
         let call = Call { host: self, actor, action, key, ended: AtomicU8::new(DONE) };
         call.told(match action.kind() {
-            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow => self.integrations(),
+            AuditKind::Connector | AuditKind::Connection | AuditKind::Flow | AuditKind::Event => self.integrations(),
             AuditKind::IdentityProvider
             | AuditKind::ExternalCredential
             | AuditKind::Principal
@@ -81,6 +81,7 @@ impl Host {
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token
+            | AuditKind::Webhook
             | AuditKind::Host => Ok(()),
         })?;
         Ok(call)
@@ -130,6 +131,8 @@ impl Call<'_> {
             | AuditKind::User
             | AuditKind::PermissionSet
             | AuditKind::Token
+            | AuditKind::Event
+            | AuditKind::Webhook
             | AuditKind::Host => None,
         };
         let event = match connection {

@@ -11,18 +11,19 @@ use jiff::SignedDuration;
 
 use super::{Host, Inner};
 use crate::catalog::Catalog;
-use crate::config::{AuditConfig, Config, HealthConfig, LimitsConfig};
+use crate::config::{AuditConfig, Config, EventsConfig, HealthConfig, LimitsConfig};
 use crate::connections::Connections;
 use crate::credentials::vault::{KeySource, Vault};
 use crate::credentials::{CHECK, Credentials, rotation};
 use crate::egress::{self, AllowList, Egress};
+use crate::events::Outbox;
 use crate::flows::Flows;
 use crate::health::{Health, Settings};
 use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::model::schedule::Schedule;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
-use crate::store::{Options, Retention, Store};
+use crate::store::{EVENTS, Options, Retention, Store};
 use crate::users::Users;
 
 const CACHE_MIB: u32 = 32;
@@ -73,8 +74,12 @@ impl Builder {
         make_folder(&data)?;
         let schedule = schedule(&config.health);
         let cache_mib = config.store.cache_mib.unwrap_or(CACHE_MIB).max(1);
-        let options =
-            Options { cache_bytes: cache_mib as usize * (1 << 20), retention: retention(&config.audit), schedule };
+        let options = Options {
+            cache_bytes: cache_mib as usize * (1 << 20),
+            retention: retention(&config.audit),
+            schedule,
+            events: event_retention(&config.events),
+        };
         let store = Store::open(&data.join("turnbuckle.redb"), options)?;
         let vault = open_vault(&data, &config, &store, &outside).await?;
         let egress = Egress::new(egress::Config {
@@ -109,13 +114,14 @@ impl Builder {
             catalog: catalog.clone(),
             credentials: credentials.clone(),
             runtime: runtime.clone(),
-            egress,
+            egress: egress.clone(),
             outside: outside.clone(),
             test_wall,
             interval: schedule.interval,
         });
         let health = Health::new(store.clone(), connections.clone(), outside.clone(), upkeep(&config.health));
         let flows = Flows { store: store.clone(), connections: connections.clone() };
+        let outbox = Outbox::new(store.clone(), egress, credentials.clone(), outside.clone());
         let users = Users { store: store.clone(), outside: outside.clone() };
         let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
         Ok(Host {
@@ -131,6 +137,7 @@ impl Builder {
                 connections,
                 flows,
                 health,
+                outbox,
                 users,
             }),
         })
@@ -193,6 +200,13 @@ fn upkeep(config: &HealthConfig) -> Settings {
         concurrency: config.concurrency.map_or(default.concurrency, |given| given.max(1) as usize),
         per_minute: config.per_origin_per_minute.and_then(NonZeroU32::new).unwrap_or(default.per_minute),
         daily: config.daily_budget.map_or(default.daily, u64::from),
+    }
+}
+
+fn event_retention(config: &EventsConfig) -> Retention {
+    Retention {
+        records: config.keep_records.map_or(EVENTS.records, u64::from).max(1),
+        days: config.keep_days.unwrap_or(EVENTS.days),
     }
 }
 

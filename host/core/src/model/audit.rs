@@ -166,6 +166,22 @@ actions! {
     TokenRevoke = "token.revoke",
     /// Looked at.
     TokenView = "token.view",
+    /// Events were read.
+    EventView = "event.view",
+    /// Added or changed.
+    WebhookPut = "webhook.put",
+    /// Removed, and what waits for it.
+    WebhookRemove = "webhook.remove",
+    /// It got a new secret.
+    WebhookRotateSecret = "webhook.rotate-secret",
+    /// Deliveries are tried again.
+    WebhookReplay = "webhook.replay",
+    /// Switched off by the host: the endpoint says that it is gone.
+    WebhookDisable = "webhook.disable",
+    /// Events were dropped before they could be delivered to it.
+    WebhookOverflow = "webhook.overflow",
+    /// Looked at.
+    WebhookView = "webhook.view",
     /// A new master key.
     HostRotateKey = "host.rotate-key",
     /// Checks that nobody asks for were paused.
@@ -200,6 +216,8 @@ impl AuditAction {
             Some("user") => AuditKind::User,
             Some("permission-set") => AuditKind::PermissionSet,
             Some("token") => AuditKind::Token,
+            Some("event") => AuditKind::Event,
+            Some("webhook") => AuditKind::Webhook,
             Some(_) | None => AuditKind::Host,
         }
     }
@@ -271,6 +289,10 @@ pub enum AuditKind {
     PermissionSet,
     /// What stands for a user.
     Token,
+    /// What happened, as it is told.
+    Event,
+    /// An endpoint that events are delivered to.
+    Webhook,
     /// The host itself.
     Host,
 }
@@ -289,6 +311,8 @@ impl AuditKind {
             Self::User => "user",
             Self::PermissionSet => "permission-set",
             Self::Token => "token",
+            Self::Event => "event",
+            Self::Webhook => "webhook",
             Self::Host => "host",
         }
     }

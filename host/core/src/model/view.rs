@@ -1,6 +1,7 @@
 //! What faces send to the host and get from it, where that differs from what is kept.
 
 mod definitions;
+mod events;
 mod health;
 mod named;
 mod sign_in;
@@ -25,6 +26,10 @@ pub use definitions::{
     ConnectionDefinition, ConnectorDefinition, Definitions, ExternalCredentialDefinition, IdentityProviderDefinition,
     Import, ImportAction, ImportReport, ImportRow, NamedCredentialDefinition, PermissionSetDefinition,
     PrincipalDefinition, UserDefinition,
+};
+pub use events::{
+    DeliveryFilter, DeliveryState, DeliveryView, EventFilter, EventPage, PutWebhook, Replay, Replayed, RotateSecret,
+    SavedWebhook, WebhookView,
 };
 pub use health::{Activity, ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
 pub use named::{

@@ -243,6 +243,8 @@ pub(super) fn connection_of(object: &AuditObject) -> Option<ConnectionId> {
         | AuditKind::ExternalCredential
         | AuditKind::Principal
         | AuditKind::NamedCredential
+        | AuditKind::Event
+        | AuditKind::Webhook
         | AuditKind::User
         | AuditKind::PermissionSet
         | AuditKind::Token

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use redb::Database;
+use tokio::sync::watch;
 
 use super::audit::Retention;
 use super::error::StoreError;
@@ -53,8 +54,11 @@ pub(super) struct Committer {
     pub(super) notes: Arc<Notes>,
     /// Jobs that were handed over and not begun.
     pub(super) queue: Arc<AtomicUsize>,
-    pub(super) retention: Retention,
     pub(super) schedule: Schedule,
+    /// Where the sequence of events ends on the disk.
+    pub(super) told: watch::Sender<u64>,
+    pub(super) retention: Retention,
+    pub(super) events: Retention,
 }
 
 impl Committer {
@@ -154,12 +158,13 @@ impl Committer {
     ) -> Result<Changed, StoreError> {
         let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
-        let (mut changed, setup);
+        let (mut changed, setup, mut told);
         {
             let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;
             changed = writer.keep();
+            told = None;
             for job in batch {
                 // A panic drops the job's end of the answer, which tells its caller.
                 match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut writer)))) {
@@ -176,6 +181,7 @@ impl Committer {
             }
             if changed {
                 writer.seal_audit(self.retention)?;
+                told = writer.seal_events(self.events)?;
             }
             setup = writer.setup;
         }
@@ -184,6 +190,9 @@ impl Committer {
             // Before anybody is answered: whoever hears of a change finds nothing that was made before it.
             if setup {
                 self.known.setup.fetch_add(1, Ordering::AcqRel);
+            }
+            if let Some(newest) = told {
+                self.told.send_replace(newest);
             }
         } else {
             transaction.abort().map_err(StoreError::engine)?;

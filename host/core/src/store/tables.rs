@@ -70,10 +70,20 @@ pub(super) enum Table {
     UpkeepDue,
     /// Day, place → how often the host asked it unasked.
     UpkeepSpent,
+    /// Place in the sequence → event.
+    Events,
+    /// Name → endpoint for events.
+    Webhooks,
+    /// Name of an endpoint → how far it is in the sequence.
+    WebhookProgress,
+    /// Name of an endpoint, NUL, place in the sequence → delivery that waits for another attempt.
+    WebhookPending,
+    /// Name of an endpoint, NUL, place in the sequence → delivery that was given up.
+    WebhookDead,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -105,6 +115,11 @@ impl Table {
         Self::Upkeep,
         Self::UpkeepDue,
         Self::UpkeepSpent,
+        Self::Events,
+        Self::Webhooks,
+        Self::WebhookProgress,
+        Self::WebhookPending,
+        Self::WebhookDead,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -140,6 +155,11 @@ impl Table {
             Self::Upkeep => "upkeep",
             Self::UpkeepDue => "upkeep-due",
             Self::UpkeepSpent => "upkeep-spent",
+            Self::Events => "events",
+            Self::Webhooks => "webhooks",
+            Self::WebhookProgress => "webhook-progress",
+            Self::WebhookPending => "webhook-pending",
+            Self::WebhookDead => "webhook-dead",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the store promises, seen through its handle.
 
 mod audit;
+mod events;
 mod file;
 mod lists;
 mod upkeep;

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::audit::Head;
 use super::codec;
 use super::error::StoreError;
+use super::events::Told;
 use super::known::Known;
 use super::tables::{Bytes, Table};
 use crate::model::schedule::Schedule;
@@ -49,7 +50,7 @@ impl<'t> Reader<'t> {
     /// What is committed at this moment.
     pub(super) fn snapshot(database: &Database, known: &'t Known) -> Result<Self, StoreError> {
         let transaction = database.begin_read().map_err(StoreError::engine)?;
-        let snapshot = Snapshot { transaction, tables: Default::default() };
+        let snapshot = Snapshot { transaction, tables: std::array::from_fn(|_| OnceCell::new()) };
         Ok(Self { source: Source::Snapshot(Box::new(snapshot)), known })
     }
 
@@ -147,6 +148,7 @@ pub(crate) struct Writer<'t> {
     /// Whether anything was touched that says who may use what.
     pub(super) setup: bool,
     pub(super) schedule: Schedule,
+    pub(super) told: Told,
 }
 
 struct Undo {
@@ -174,7 +176,8 @@ impl<'t> Writer<'t> {
             Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
         let reader = Reader { source, known };
-        Ok(Self { reader, undo: Vec::new(), audit: Head::default(), setup: false, schedule })
+        let (audit, told) = (Head::default(), Told::default());
+        Ok(Self { reader, undo: Vec::new(), audit, setup: false, schedule, told })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

@@ -1,0 +1,182 @@
+//! The outbox: events in their sequence, written in the transaction of what they tell, read from any place on.
+//!
+//! The newest event always stays, so the key of the last one is where the sequence ends: no count has to be kept beside it.
+
+use std::ops::Bound;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use super::audit::Retention;
+use super::codec;
+use super::error::StoreError;
+use super::tables::Table;
+use super::transaction::{Reader, Writer};
+use crate::model::connection::Visibility;
+use crate::model::event::{Event, EventTypes, Telling};
+use crate::model::id::ConnectionId;
+
+/// How many events one read looks at where few of them are asked for.
+const LOOKED_AT: usize = 512;
+
+/// How many events more than were told are dropped by one commit, where there are too many.
+const STEP: u64 = 256;
+
+/// What the jobs of one commit told, including what was undone: an upper bound is good enough for what it is used for.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    count: u64,
+    latest: Timestamp,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventQuery<'a> {
+    /// Behind this place.
+    pub(crate) after: u64,
+    /// Whoever asks: what is private to others is passed over.
+    pub(crate) seen_by: &'a str,
+    pub(crate) types: &'a EventTypes,
+    /// About this one alone.
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) limit: usize,
+}
+
+/// What was found behind a place.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// Events, and the place up to which everything was looked at.
+    Events { events: Vec<Event>, reached: u64 },
+    /// Events behind the place are no longer kept; this is the oldest that is.
+    Passed { oldest: u64 },
+    /// The sequence ends before the place.
+    Ahead { newest: u64 },
+}
+
+impl Reader<'_> {
+    /// The number of the newest event; 0 before the first.
+    pub(crate) fn events_head(&self) -> Result<u64, StoreError> {
+        let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
+        entries.next_back()?.map_or(Ok(0), |entry| place(entry.key()))
+    }
+
+    /// The place before the oldest event that is kept.
+    pub(crate) fn events_begin(&self) -> Result<u64, StoreError> {
+        let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
+        entries.next()?.map_or(Ok(0), |entry| place(entry.key()).map(|oldest| oldest.saturating_sub(1)))
+    }
+
+    /// The events behind a place, oldest first. Looks at a bounded number of them.
+    pub(crate) fn events(&self, query: EventQuery<'_>) -> Result<Followed, StoreError> {
+        let begin = self.events_begin()?;
+        if query.after < begin {
+            return Ok(Followed::Passed { oldest: begin + 1 });
+        }
+        let newest = self.events_head()?;
+        if query.after > newest {
+            return Ok(Followed::Ahead { newest });
+        }
+        let (mut events, mut reached) = (Vec::new(), query.after);
+        let mut entries = self.range(Table::Events, Bound::Excluded(&query.after.to_be_bytes()), Bound::Unbounded)?;
+        for _ in 0..LOOKED_AT {
+            if events.len() >= query.limit {
+                break;
+            }
+            let Some(entry) = entries.next()? else { break };
+            reached = place(entry.key())?;
+            events.extend(self.seen(entry.value(), &query)?);
+        }
+        Ok(Followed::Events { events, reached })
+    }
+
+    /// One event, where this one may see it.
+    pub(crate) fn event(&self, seq: u64, seen_by: &str) -> Result<Option<Event>, StoreError> {
+        let types = EventTypes::default();
+        let query = EventQuery { after: seq, seen_by, types: &types, connection: None, limit: 1 };
+        let found = self.get_with(Table::Events, &seq.to_be_bytes(), |bytes| self.seen(bytes, &query))?;
+        Ok(found.flatten())
+    }
+
+    fn seen(&self, bytes: &[u8], query: &EventQuery<'_>) -> Result<Option<Event>, StoreError> {
+        let mut event: Event = codec::decode(Table::Events, bytes)?;
+        if !query.types.takes(event.kind()) {
+            return Ok(None);
+        }
+        let about = event.data.connection();
+        if query.connection.is_some() && about != query.connection {
+            return Ok(None);
+        }
+        if !self.event_is_for(&event, query.seen_by)? {
+            return Ok(None);
+        }
+        event.id = id_of(bytes);
+        Ok(Some(event))
+    }
+
+    /// Whether this one may see it. A connection that became private since is as private as one that always was; an alert names
+    /// it by its id alone.
+    pub(crate) fn event_is_for(&self, event: &Event, who: &str) -> Result<bool, StoreError> {
+        if event.data.only_for().is_some_and(|only| only != who) {
+            return Ok(false);
+        }
+        let Some(id) = event.data.connection().filter(|_| !event.data.names_only_ids()) else { return Ok(true) };
+        let connection = self.shared_connection(id)?;
+        Ok(connection.is_none_or(|now| now.visibility == Visibility::Shared || now.owner == who))
+    }
+}
+
+impl Writer<'_> {
+    /// Tells an event, which stays or goes with everything else that this job does.
+    pub(crate) fn tell(&mut self, telling: Telling) -> Result<(), StoreError> {
+        let Telling { at, actor, data } = telling;
+        let seq = self.events_head()? + 1;
+        let event = Event { seq, id: String::new(), timestamp: at, actor, data };
+        self.insert_record(Table::Events, &seq.to_be_bytes(), &event)?;
+        self.told.count += 1;
+        self.told.latest = self.told.latest.max(at);
+        Ok(())
+    }
+
+    /// Drops what is too old, once for all jobs of a commit, and says where the sequence ends; nothing where it did not grow.
+    pub(super) fn seal_events(&mut self, retention: Retention) -> Result<Option<u64>, StoreError> {
+        if self.told.count == 0 {
+            return Ok(None);
+        }
+        let newest = self.events_head()?;
+        let oldest = self.told.latest.checked_sub(SignedDuration::from_hours(24 * i64::from(retention.days))).ok();
+        let most = 2 * self.told.count + STEP;
+        let mut dropped = Vec::new();
+        let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
+        while (dropped.len() as u64) < most
+            && let Some(entry) = entries.next()?
+        {
+            let seq = place(entry.key())?;
+            let surplus = newest.saturating_sub(seq) >= retention.records;
+            let aged = || -> Result<bool, StoreError> {
+                let event: Event = codec::decode(Table::Events, entry.value())?;
+                Ok(oldest.is_some_and(|oldest| event.timestamp < oldest))
+            };
+            if seq >= newest || !(surplus || aged()?) {
+                break;
+            }
+            dropped.push(seq);
+        }
+        drop(entries);
+        for seq in dropped {
+            self.remove(Table::Events, &seq.to_be_bytes())?;
+        }
+        self.keep();
+        Ok(Some(newest))
+    }
+}
+
+/// The same for one event however often it is read, and another one for every other event, those of a store that was put back
+/// to an older state included.
+fn id_of(bytes: &[u8]) -> String {
+    format!("evt_{}", hex::encode(&Sha256::digest(bytes)[..16]))
+}
+
+pub(super) fn place(key: &[u8]) -> Result<u64, StoreError> {
+    let damaged = |_not_a_place| StoreError::Record { table: Table::Events.name(), source: None };
+    key.try_into().map(u64::from_be_bytes).map_err(damaged)
+}
