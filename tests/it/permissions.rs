@@ -94,6 +94,7 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
+        ("host.console-link", anyone, "", Nothing),
     ];
     for name in ["get", "head", "post", "put", "patch", "delete", "options"] {
         let name: &str = Box::leak(format!("connections.send-{name}").into_boxed_str());

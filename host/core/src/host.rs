@@ -21,6 +21,7 @@ use crate::model::connection::{Change, Connection};
 use crate::model::connector::Installed;
 use crate::model::error::Error;
 use crate::model::flow::Flow;
+use crate::model::id::ConnectionId;
 use crate::model::outside::Outside;
 use crate::model::verdict::Verdict;
 use crate::model::view::{
@@ -43,6 +44,8 @@ pub enum CallbackAnswer {
     GoOn(Url),
     /// The sign-in is over.
     Done {
+        /// Whose it was.
+        connection: ConnectionId,
         /// Whether the new credential is in use.
         authorized: bool,
         /// What its test, or the service, said.
@@ -271,7 +274,8 @@ impl Host {
         match self.inner.connections.callback(provider, parameters, cookie).await? {
             Returned::GoOn(url) => Ok(CallbackAnswer::GoOn(url)),
             Returned::Signed(signed) => {
-                Ok(CallbackAnswer::Done { authorized: signed.replaced, verdict: signed.verdict })
+                let Signed { connection, replaced, verdict } = *signed;
+                Ok(CallbackAnswer::Done { connection, authorized: replaced, verdict })
             }
         }
     }
@@ -354,6 +358,10 @@ impl Host {
 
 /// The host itself.
 impl Host {
+    /// What its clock says.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.inner.outside.now()
+    }
     /// How it stands.
     pub fn report(&self, actor: &Actor) -> Result<HostReport, Error> {
         self.call(actor, AuditAction::HostView, "")?.need(Permission::ViewConnections)?;

@@ -52,3 +52,4 @@ pub use model::view::{
     Whoami,
 };
 pub use runtime::{Compiler, compile_worker};
+pub use users::TokenKey;

@@ -11,9 +11,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use turnbuckle::{Actor, Host};
+use turnbuckle::{Actor, Host, TokenKey};
 use url::Url;
 
+use crate::console::{Sessions, Who};
 use crate::problem::Problem;
 
 /// Tokens and whom they stand for, and under which names the server may be addressed.
@@ -22,6 +23,7 @@ pub struct Access {
     tokens: Vec<(Hashed, Actor)>,
     hosts: Arc<BTreeSet<String>>,
     reached_at: Option<Url>,
+    sessions: Sessions,
 }
 
 #[derive(Clone)]
@@ -69,9 +71,20 @@ impl Access {
     /// # Panics
     /// Where the operating system has no randomness.
     pub fn new_token() -> String {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("an operating system without randomness can't keep secrets");
-        format!("tb_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+        format!("tb_{}", random_text())
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Whom a token stands for, and how a session that is begun with it is kept.
+    pub(crate) fn recognise(&self, token: &str, host: &Host) -> Option<(Actor, Who)> {
+        if let Some(actor) = self.actor(token) {
+            return Some((actor.clone(), Who::Own(actor)));
+        }
+        let key = TokenKey::of(token)?;
+        Some((host.authenticate_key(&key)?, Who::Token(key)))
     }
 
     pub(crate) fn knows_host(&self, host: &str) -> bool {
@@ -91,6 +104,13 @@ impl Access {
     }
 }
 
+/// 256 random bits as text.
+pub(crate) fn random_text() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("an operating system without randomness can't keep secrets");
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
 /// the host's, which says at each request whom it stands for.
 pub(crate) async fn authenticate(
@@ -101,10 +121,10 @@ pub(crate) async fn authenticate(
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let known = |token: &str| access.actor(token).or_else(|| host.authenticate(token));
-    match token.and_then(|(_, token)| known(token.trim())) {
-        Some(actor) => {
+    match token.and_then(|(_, token)| access.recognise(token.trim(), &host)) {
+        Some((actor, who)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(who);
             next.run(request).await
         }
         None => Problem::unauthorized(header.is_some()).into_response(),
