@@ -10,6 +10,8 @@ mod aws;
 mod bundled;
 mod cli;
 mod connections;
+mod console;
+mod console_browser;
 mod contract;
 mod data;
 mod embedded;

@@ -97,7 +97,8 @@ pub(crate) async fn list(
 
 fn offer(view: &ConnectorView) -> Offer {
     let descriptor = &view.installed.descriptor;
-    let mut sign_ins: Vec<_> = descriptor.protocols.iter().map(|protocol| words::sign_in(protocol.sign_in)).collect();
+    let mut sign_ins: Vec<_> = descriptor.protocols.iter().map(|protocol| words::signs_in(protocol)).collect();
+    sign_ins.sort_unstable();
     sign_ins.dedup();
     Offer {
         card: card(view),

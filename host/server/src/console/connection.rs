@@ -5,7 +5,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{
-    Change, ConnectionView, ConnectorView, FieldKind, FlowRow, Permission, Progress, Protocol, SignIn, Visibility,
+    Change, ConnectionView, ConnectorView, FieldKind, FlowRow, Permission, Progress, Protocol, SignIn, Status,
+    Visibility,
 };
 use url::Url;
 
@@ -75,6 +76,8 @@ struct ConnectionPage {
     older: Option<String>,
     waiting: bool,
     enabled: bool,
+    /// Its credential is what is wrong.
+    mend: bool,
     uses: bool,
     manages: bool,
     activity: Option<String>,
@@ -125,6 +128,7 @@ pub(crate) async fn show(
             history: history.items.into_iter().map(|change| past(change, now)).collect(),
             waiting: browser && !view.complete && view.enabled,
             enabled: view.enabled,
+            mend: view.status == Status::NeedsReconnect,
             uses: entered.may(Permission::UseConnections),
             manages: entered.may(Permission::ManageConnections),
             activity: entered.may(Permission::ViewAudit).then(|| format!("/audit?object={id}")),

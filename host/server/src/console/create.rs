@@ -74,6 +74,13 @@ struct New {
     browser: bool,
 }
 
+impl New {
+    /// The way that was chosen.
+    fn here(&self) -> Option<&Way> {
+        self.ways.iter().find(|way| way.here)
+    }
+}
+
 /// The protocol that was chosen, and the operator's client for it.
 #[derive(Debug, Clone, Default)]
 struct Chosen {
@@ -200,7 +207,7 @@ fn ways(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderView
                 Some(_) => "An administrator set up the client: you only sign in.".to_owned(),
                 None => protocol.help.clone().unwrap_or_default(),
             },
-            sign_in: words::sign_in(protocol.sign_in),
+            sign_in: words::signs_in(protocol),
             path: format!("{base}?{}", query.finish()),
             here: chosen.protocol == protocol.name && chosen.provider == name,
         }

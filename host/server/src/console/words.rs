@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 use turnbuckle::{
     AuditOutcome, ChangeKind, ConnectionView, FieldKind, FlowStatus, Installed, Lifecycle, Outcome, Permission,
-    Progress, SignIn, Status, UsedAs, Verdict, Visibility,
+    Progress, Protocol, SignIn, Status, UsedAs, Verdict, Visibility,
 };
 
 /// A status: a shape, a word and a colour.
@@ -94,6 +94,12 @@ pub(crate) fn sign_in(sign_in: SignIn) -> &'static str {
         SignIn::Unattended => "Signs in by itself",
         SignIn::Browser => "Sign in with a browser",
     }
+}
+
+/// How a protocol signs in: one without a secret takes none.
+pub(crate) fn signs_in(protocol: &Protocol) -> &'static str {
+    let secret = protocol.fields.iter().any(|field| field.kind == FieldKind::Secret);
+    if protocol.sign_in == SignIn::None && !secret { "No credential" } else { sign_in(protocol.sign_in) }
 }
 
 pub(crate) fn change(kind: ChangeKind) -> &'static str {
