@@ -182,7 +182,7 @@ fn every_page_takes_a_session_and_loads_nothing_but_what_is_here() {
         let text = page.text();
         assert_eq!(page.header("content-security-policy"), POLICY, "{path}");
         assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(page.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
         for inline in ["<style", " style=", "<script>", "javascript:", " onclick=", " onload="] {
             assert!(!text.contains(inline), "{path} has {inline}");

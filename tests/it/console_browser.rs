@@ -8,7 +8,7 @@ use turnbuckle_tests::chromium::Window;
 use turnbuckle_tests::upstream::Reply;
 
 use crate::console::{link, pages};
-use crate::scene::{Scene, TOKEN, install, left_out, peers};
+use crate::scene::{Scene, TOKEN, left_out, peers};
 
 /// A browser in which the administrator of this scene is signed in. None, and words about it, where this machine has none.
 fn entered(scene: &Scene, test: &str) -> Option<Window> {
@@ -55,7 +55,7 @@ fn somebody_connects_a_system_changes_it_and_deletes_it() {
     window.reads("A connection holds what it takes to reach one system");
     window.go("link", "New connection");
     window.go("link", "HTTP Any service with a REST interface");
-    window.go("link", "Bearer token No credential".replace("No credential", "Keys and passwords").as_str());
+    window.go("link", "Bearer token Keys and passwords");
     window.fill("Name", "Orders");
     window.fill("Base URL", &scene.upstream.origin());
     window.fill("Test path", "/me");
@@ -179,14 +179,14 @@ fn two_who_edit_at_once_are_told_and_lose_nothing() {
     window.go("link", "Orders");
     window.click("link", "Edit");
     window.find("dialog", "Edit Orders");
-    window.fill("Description optional", "mine");
+    window.fill("Description", "mine");
     let edit = json!({"version": 1, "description": "theirs"});
     scene.api.send(Method::PATCH, "/connections/Orders", &edit).ended(200);
     window.click("button", "Save");
     window.reads("Somebody else was first");
     window.reads("Edited by administrator (description)");
     window.reads("Stored now: “theirs”.");
-    assert_eq!(window.value("Description optional"), "mine");
+    assert_eq!(window.value("Description"), "mine");
     assert_eq!(scene.api.get("/connections/Orders").json()["description"], "theirs");
     window.go("button", "Save");
     window.reads("Saved");
@@ -298,7 +298,7 @@ fn everything_works_without_a_script() {
     window.go("button", "Save");
     window.reads("One field is wrong. Nothing was saved");
     window.fill("Base URL", &scene.upstream.origin());
-    window.fill("Description optional", "by hand");
+    window.fill("Description", "by hand");
     window.go("button", "Save");
     window.reads("Saved");
     window.go("button", "Test");

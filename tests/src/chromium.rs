@@ -310,7 +310,7 @@ impl Window {
             const wide = innerWidth, out = [];
             for (const one of document.querySelectorAll('body *')) {
                 const box = one.getBoundingClientRect();
-                if (!box.width || !box.height || one.closest('.scroll, .hidden-words, .skip')) continue;
+                if (!box.width || !box.height || one.closest('.scroll, .hidden-words, .skip, .trail')) continue;
                 if (box.right > wide + 1 || box.left < -1)
                     out.push(`${one.tagName} ${one.className} ${Math.round(box.left)}..${Math.round(box.right)} of ${wide}: ` + one.textContent.trim().slice(0, 40));
             }

@@ -17,7 +17,10 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => {
             let mut response = (status, Html(text)).into_response();
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            // Where nothing at all is told, a browser does not say of its own form where it comes from, and it is refused.
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
             response
         }
         Err(error) => {

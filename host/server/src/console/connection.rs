@@ -6,7 +6,6 @@ use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{
     Change, ConnectionView, ConnectorView, FieldKind, FlowRow, Permission, Progress, Protocol, SignIn, Status,
-    Visibility,
 };
 use url::Url;
 
@@ -231,13 +230,7 @@ fn about(console: &Console, view: &ConnectionView) -> Vec<Fact> {
     let at = |label: &str, at| Fact { moment: Some(words::moment(at, now)), ..fact(label, "") };
     vec![
         fact("Owner", &view.owner),
-        fact(
-            "Seen by",
-            match view.visibility {
-                Visibility::Shared => "Everyone with the permission",
-                Visibility::Private => "Its owner alone",
-            },
-        ),
+        fact("Seen by", words::visibility(view.visibility)),
         fact("Connector version", view.connector.version.to_string()),
         fact("Version", view.version.to_string()),
         at("Created", view.created_at),

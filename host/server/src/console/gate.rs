@@ -52,6 +52,11 @@ impl Entered {
         self.actor.may(permission)
     }
 
+    /// Whether the script asks for a part of a page that is there.
+    pub(crate) fn part(&self) -> bool {
+        self.part
+    }
+
     /// What the page that is made now has to tell. Parts of pages leave it for the whole one.
     pub(crate) fn notices(&self) -> Vec<Notice> {
         if self.part { Vec::new() } else { self.sessions.told(&self.id) }
@@ -191,6 +196,9 @@ pub(crate) async fn enter(State(console): State<Console>, mut request: Request, 
 /// The page on which a form stands: an action has none of its own.
 fn request_path(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or(path);
+    if path == "/sign-out" {
+        return "/";
+    }
     ["/test", "/authorize"].iter().find_map(|action| path.strip_suffix(action)).unwrap_or(path)
 }
 

@@ -1,5 +1,7 @@
 //! Connections: which need somebody, how to get started, and all of them.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -98,7 +100,8 @@ pub(crate) async fn list(
     };
     let found = host.connections(actor, &filter)?;
     let filtered = filter.connector.is_some() || status.is_some() || filter.owner.is_some() || filter.text.is_some();
-    let (attention, waiting) = attention(&console, &entered)?;
+    // Rows that look again by themselves are only rows.
+    let (attention, waiting) = if entered.part() { Default::default() } else { attention(&console, &entered)? };
     let creates = entered.may(Permission::ManageConnections);
     let connectors = host.connectors(actor, &ConnectorFilter::default())?;
     let offered = || connectors.iter().filter(|view| view.installed.enabled);
@@ -106,7 +109,8 @@ pub(crate) async fn list(
     if cards.is_empty() {
         cards = offered().take(3).map(card).collect();
     }
-    let rows = found.items.into_iter().map(|view| row(&console, &entered, view)).collect();
+    let mut known = BTreeMap::new();
+    let rows = found.items.into_iter().map(|view| row(&console, &entered, view, &mut known)).collect();
     let hidden = [("status", of("status")), ("connector", of("connector")), ("owner", of("owner"))];
     Ok(page(
         StatusCode::OK,
@@ -208,16 +212,20 @@ pub(crate) fn card(view: &turnbuckle::ConnectorView) -> Card {
     }
 }
 
-fn row(console: &Console, entered: &Entered, view: ConnectionView) -> Row {
+/// How the connector of a row is shown; many rows share one.
+type Known = BTreeMap<String, (Logo, String)>;
+
+fn row(console: &Console, entered: &Entered, view: ConnectionView, known: &mut Known) -> Row {
     let key = format!("{}@{}", view.connector.name, view.connector.version);
-    let (logo, connector) = match console.host.connector(&entered.actor, &key) {
+    let shown = known.entry(key).or_insert_with_key(|key| match console.host.connector(&entered.actor, key) {
         Ok(connector) => (words::logo(&connector.installed), connector.installed.descriptor.label),
         // What it is shows its name, too.
         Err(_gone_meanwhile) => {
             let name = view.connector.name.to_string();
             (Logo { icon: None, letter: words::letter(&name), size: "" }, name)
         }
-    };
+    });
+    let (logo, connector) = shown.clone();
     let now = console.host.now();
     Row {
         id: view.id.to_string(),

@@ -117,8 +117,8 @@ pub(crate) fn change(kind: ChangeKind) -> &'static str {
 
 pub(crate) fn visibility(visibility: Visibility) -> &'static str {
     match visibility {
-        Visibility::Shared => "Shared: everyone with the permission",
-        Visibility::Private => "Private: its owner alone",
+        Visibility::Shared => "Everyone with the permission",
+        Visibility::Private => "Its owner alone",
     }
 }
 
