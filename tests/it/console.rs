@@ -5,11 +5,10 @@ use http::Method;
 use serde_json::{Value, json};
 use turnbuckle_tests::api::Answer;
 use turnbuckle_tests::browser::{Browser, location};
-use turnbuckle_tests::components;
 use turnbuckle_tests::oidc::{CLIENT, CLIENT_SECRET};
 
 use crate::oauth::Stage;
-use crate::scene::{BINARY, Scene, TOKEN};
+use crate::scene::{Scene, TOKEN};
 use crate::users::{WORKS, put, user};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -22,28 +21,28 @@ pub(crate) fn link(api: &turnbuckle_tests::api::Api) -> String {
 }
 
 /// A browser with a person's session.
-struct Desk {
-    browser: Browser,
+pub(crate) struct Desk {
+    pub(crate) browser: Browser,
     url: String,
 }
 
 impl Desk {
-    fn of(scene: &Scene) -> Self {
+    pub(crate) fn of(scene: &Scene) -> Self {
         Self::by(&scene.server.url, &link(&scene.api))
     }
 
-    fn by(url: &str, link: &str) -> Self {
+    pub(crate) fn by(url: &str, link: &str) -> Self {
         let mut browser = Browser::new();
         browser.get(link).ended(303);
         Self { browser, url: url.to_owned() }
     }
 
-    fn get(&mut self, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.browser.get(&format!("{}{path}", self.url))
     }
 
     /// Sends the form that stands at this page, with these fields in it.
-    fn post(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) fn post(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         let csrf = csrf(&self.get(page).ended(200).text());
         let mut all = vec![("csrf", csrf.as_str())];
         all.extend_from_slice(fields);
@@ -51,14 +50,14 @@ impl Desk {
     }
 
     /// The page after a form.
-    fn after(&mut self, answer: &Answer) -> String {
+    pub(crate) fn after(&mut self, answer: &Answer) -> String {
         assert_eq!(answer.status, 303, "{}", answer.text());
         let to = location(&self.url, answer);
         self.browser.get(&to).ended(200).text()
     }
 }
 
-fn csrf(page: &str) -> String {
+pub(crate) fn csrf(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("no form: {page}"));
     rest.split('"').next().unwrap().to_owned()
 }
@@ -84,6 +83,9 @@ fn a_link_signs_in_once_and_its_cookie_is_nobody_elses() {
     assert!(again.headers.get("set-cookie").is_none());
     let forged = link.replace("code=", "code=A");
     Browser::new().get(&forged).ended(401);
+    let records = scene.api.get("/audit?action=host.sign-in").ended(200).json();
+    let who: Vec<_> = records["items"].as_array().unwrap().iter().map(|record| record["actor"].clone()).collect();
+    assert_eq!(who, [json!("administrator")], "who was let in is in the audit");
 }
 
 #[test]
@@ -377,61 +379,6 @@ fn a_sign_in_at_a_service_ends_at_its_connection() {
     let page = desk.after(&home);
     assert!(page.contains("<strong>Not signed in</strong>"), "{page}");
     assert_eq!(stage.view("CRM")["status"], "active");
-}
-
-#[test]
-fn a_component_shows_what_it_asks_for_before_it_is_installed() {
-    let scene = Scene::http();
-    let mut desk = Desk::of(&scene);
-    let csrf = csrf(&desk.get("/connectors/install").ended(200).text());
-    let component = components::read(BINARY, "github");
-    let upload = |csrf: &str, component: &[u8]| {
-        let mut body = format!("--b\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n--b\r\ncontent-disposition: form-data; name=\"component\"; filename=\"c.wasm\"\r\ncontent-type: application/wasm\r\n\r\n").into_bytes();
-        body.extend_from_slice(component);
-        body.extend_from_slice(b"\r\n--b--\r\n");
-        body
-    };
-    let cookie = desk.browser.cookies(&scene.server.url);
-    let headers = [("cookie", cookie.as_str()), ("content-type", "multipart/form-data; boundary=b")];
-    let api = turnbuckle_tests::api::Api::new(&scene.server.url, None);
-    let send = |body: Vec<u8>| api.raw(Method::POST, "/connectors/install", &headers, body.into());
-    send(upload("forged", &component)).ended(403);
-    let wrong = send(upload(&csrf, b"no component")).ended(422).text();
-    assert!(wrong.contains("This can&#39;t be saved as it is") && !wrong.contains("may do nothing"), "{wrong}");
-    let page = send(upload(&csrf, &component)).ended(200).text();
-    assert!(page.contains("GitHub") && page.contains("what you enter as “url”"), "{page}");
-    scene.api.get("/connectors/github").ended(404);
-    let digest = page.split("name=\"digest\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let done = desk.post("/connectors/install", "/connectors/install", &[("digest", &digest)]);
-    assert!(desk.after(&done).contains("is installed"));
-    scene.api.get("/connectors/github").ended(200);
-    let gone = desk.post("/connectors/install", "/connectors/install", &[("digest", &digest)]).ended(422).text();
-    assert!(gone.contains("no longer here"), "{gone}");
-}
-
-#[test]
-fn an_operator_lets_somebody_in_from_the_console() {
-    let scene = Scene::http();
-    let mut desk = Desk::of(&scene);
-    let sets = "/setup/permission-sets/+";
-    let wrong = desk.post(sets, sets, &[("name", "No Name!"), ("label", "x")]).ended(422).text();
-    assert!(wrong.contains("One field is wrong") && wrong.contains("href=\"#own-name\""), "{wrong}");
-    let fields = [("name", "viewers"), ("label", "Viewers"), ("permission", "view-connections")];
-    let done = desk.post(sets, sets, &fields);
-    assert!(desk.after(&done).contains("The permission set viewers is saved"));
-    let done =
-        desk.post("/setup/users/+", "/setup/users/+", &[("name", "vera"), ("set", "viewers"), ("enabled", "true")]);
-    assert!(desk.after(&done).contains("The user vera is saved"));
-    let token = desk.post("/setup/tokens/+", "/setup/tokens/+", &[("name", "v"), ("user", "vera"), ("days", "7")]);
-    let text = token.ended(200).text();
-    let token = text.split("aria-label=\"Token\">").nth(1).unwrap().split('<').next().unwrap();
-    let vera = turnbuckle_tests::api::Api::new(&scene.server.url, Some(token));
-    assert_eq!(vera.get("/whoami").ended(200).json()["permissions"], json!(["view-connections"]));
-    let refused = desk.post("/setup/users/administrator", "/setup/users/administrator", &[("label", "A")]).ended(409);
-    assert!(refused.text().contains("manage-setup"), "the last administrator stays: {}", refused.text());
-    let done = desk.post("/setup/tokens/v/remove", "/setup/tokens/v/remove", &[]);
-    desk.after(&done);
-    vera.get("/whoami").ended(401);
 }
 
 #[test]

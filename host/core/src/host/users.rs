@@ -2,7 +2,7 @@
 
 use super::Host;
 use crate::model::actor::{Actor, Permission};
-use crate::model::audit::AuditAction;
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::error::Error;
 use crate::model::id::ConnectorName;
 use crate::model::user::PermissionSet;
@@ -156,6 +156,12 @@ impl Host {
     /// What the user of this name may do at this moment, which is nothing where it is disabled; none where there is no such user.
     pub fn standing(&self, name: &str) -> Result<Option<Actor>, Error> {
         crate::users::standing(&self.inner.store, name)
+    }
+    /// Puts down that this actor was let in: for a face that keeps sessions.
+    pub fn note_sign_in(&self, actor: &Actor) {
+        let object = AuditObject::host();
+        let event = AuditEvent::new(self.inner.outside.now(), actor.name(), AuditAction::HostSignIn, object);
+        self.inner.store.note(event);
     }
     /// What this actor is. Everybody may ask that of itself.
     pub fn whoami(&self, actor: &Actor) -> Result<Whoami, Error> {

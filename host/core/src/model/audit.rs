@@ -141,6 +141,8 @@ actions! {
     HostRotateKey = "host.rotate-key",
     /// The store was copied.
     HostBackup = "host.backup",
+    /// A browser was let in to the console.
+    HostSignIn = "host.sign-in",
     /// Looked at.
     HostView = "host.view",
     /// The audit was read.

@@ -286,7 +286,10 @@ fn secret_fields(found: &Found) -> Vec<Field> {
     let provided =
         |name: &str| found.view.identity_provider.is_some() && ["client-id", "client-secret"].contains(&name);
     let secret = found.fields.iter().filter(|field| field.kind == FieldKind::Secret && !provided(&field.name));
-    secret.map(|field| Field::of(field, None, found.view.secrets.contains(&field.name))).collect()
+    let secret: Vec<_> = secret.collect();
+    // Of several one may stay as it is; a single one that stays is no new credential.
+    let stored = |field: &turnbuckle::Field| secret.len() > 1 && found.view.secrets.contains(&field.name);
+    secret.iter().map(|field| Field::of(field, None, stored(field))).collect()
 }
 
 fn reconnect_page(status: StatusCode, found: &Found, entered: &Entered, form: Form) -> Response {

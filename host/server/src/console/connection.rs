@@ -11,7 +11,7 @@ use url::Url;
 
 use super::answer::{Failed, page, segment};
 use super::form::asked;
-use super::frame::{Area, Frame};
+use super::frame::{Area, Frame, May};
 use super::words::{self, Judged, Logo, Mark, Moment};
 use super::{Console, Entered};
 
@@ -70,15 +70,15 @@ struct ConnectionPage {
     about: Vec<Fact>,
     origins: Vec<String>,
     flows: Vec<Flow>,
-    live: bool,
+    /// After how many seconds its rows look again.
+    live: u8,
     history: Vec<Past>,
     older: Option<String>,
     waiting: bool,
     enabled: bool,
     /// Its credential is what is wrong.
     mend: bool,
-    uses: bool,
-    manages: bool,
+    may: May,
     activity: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn show(
     let history = host.connection_history(actor, &id, asked(&query, "older"), Some(10))?;
     let now = host.now();
     let path = format!("/connections/{id}");
-    let live = flows.iter().any(|row| row.progress == Progress::Testing);
+    let live = if flows.iter().any(|row| row.progress == Progress::Testing) { 2 } else { 10 };
     let browser = protocol.is_some_and(|protocol| protocol.sign_in == SignIn::Browser);
     let verdict = view.verdict.as_ref();
     Ok(page(
@@ -128,8 +128,7 @@ pub(crate) async fn show(
             waiting: browser && !view.complete && view.enabled,
             enabled: view.enabled,
             mend: view.status == Status::NeedsReconnect,
-            uses: entered.may(Permission::UseConnections),
-            manages: entered.may(Permission::ManageConnections),
+            may: May::of(&entered),
             activity: entered.may(Permission::ViewAudit).then(|| format!("/audit?object={id}")),
             path,
         },

@@ -68,6 +68,27 @@ impl Area {
     }
 }
 
+/// What of a page somebody may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct May {
+    /// Test and send.
+    pub(crate) test: bool,
+    /// Create, edit and delete connections.
+    pub(crate) manage: bool,
+    /// Install connectors.
+    pub(crate) install: bool,
+}
+
+impl May {
+    pub(crate) fn of(entered: &Entered) -> Self {
+        Self {
+            test: entered.may(Permission::UseConnections),
+            manage: entered.may(Permission::ManageConnections),
+            install: entered.may(Permission::ManageConnectors),
+        }
+    }
+}
+
 /// One line of the side.
 #[derive(Debug)]
 pub(crate) struct Way {

@@ -11,7 +11,7 @@ use turnbuckle::{ConnectionFilter, ConnectionView, ConnectorFilter, Permission, 
 
 use super::answer::{Failed, page, to};
 use super::form::asked;
-use super::frame::{Area, Frame};
+use super::frame::{Area, Frame, May};
 use super::gate::Posted;
 use super::words::{self, Logo, Mark, Moment, Need};
 use super::{Console, Entered};
@@ -72,9 +72,7 @@ struct Integrations {
     filtered: bool,
     next: Option<String>,
     first: Option<String>,
-    creates: bool,
-    tests: bool,
-    installs: bool,
+    may: May,
 }
 
 const STATUSES: [Status; 5] =
@@ -102,7 +100,7 @@ pub(crate) async fn list(
     let filtered = filter.connector.is_some() || status.is_some() || filter.owner.is_some() || filter.text.is_some();
     // Rows that look again by themselves are only rows.
     let (attention, waiting) = if entered.part() { Default::default() } else { attention(&console, &entered)? };
-    let creates = entered.may(Permission::ManageConnections);
+    let may = May::of(&entered);
     let connectors = host.connectors(actor, &ConnectorFilter::default())?;
     let offered = || connectors.iter().filter(|view| view.installed.enabled);
     let mut cards: Vec<_> = offered().filter(|view| view.installed.featured).map(card).collect();
@@ -118,7 +116,7 @@ pub(crate) async fn list(
             frame: Frame::new(&entered, Area::Integrations, Area::Integrations.name()),
             attention,
             waiting,
-            cards: if creates { cards } else { Vec::new() },
+            cards: if may.manage { cards } else { Vec::new() },
             rows,
             chips: chips(&filter),
             text: filter.text.clone().unwrap_or_default(),
@@ -126,9 +124,7 @@ pub(crate) async fn list(
             filtered,
             next: found.next.map(|next| path(&filter, &[("cursor", Some(&next))])),
             first: filter.cursor.as_ref().map(|_| path(&filter, &[("cursor", None)])),
-            creates,
-            tests: entered.may(Permission::UseConnections),
-            installs: entered.may(Permission::ManageConnectors),
+            may,
         },
     ))
 }

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use turnbuckle::{ConnectionId, Secret};
+use turnbuckle::{Actor, ConnectionId, Secret};
 use url::Url;
 
 use super::answer::{page as made, to};
@@ -32,13 +32,14 @@ struct SignIn {
     told: Option<&'static str>,
     /// The token was not taken.
     wrong: Option<&'static str>,
+    token_wrong: bool,
     /// A link that waits for a person to say yes, and for whom it is.
     link: Option<(String, String)>,
 }
 
 impl SignIn {
     fn new() -> Self {
-        Self { entry: Entry::new("Sign in"), told: None, wrong: None, link: None }
+        Self { entry: Entry::new("Sign in"), told: None, wrong: None, token_wrong: false, link: None }
     }
 }
 
@@ -111,9 +112,10 @@ fn void() -> Response {
 }
 
 fn take(console: &Console, headers: &HeaderMap, code: &Secret) -> Response {
-    match console.sessions().take(code.expose(), Instant::now()) {
-        Some(who) if who.actor(&console.host).is_some() => begun(console, headers, who),
-        Some(_) | None => void(),
+    let taken = console.sessions().take(code.expose(), Instant::now());
+    match taken.and_then(|who| Some((who.actor(&console.host)?, who))) {
+        Some((actor, who)) => begun(console, headers, &actor, who),
+        None => void(),
     }
 }
 
@@ -134,22 +136,23 @@ pub(crate) async fn enter(State(console): State<Console>, headers: HeaderMap, Fo
     let token = token.expose().trim();
     if token.is_empty() {
         let wrong = Some("Paste a token first.");
-        return made(StatusCode::UNPROCESSABLE_ENTITY, &SignIn { wrong, ..SignIn::new() });
+        return made(StatusCode::UNPROCESSABLE_ENTITY, &SignIn { wrong, token_wrong: true, ..SignIn::new() });
     }
     let who = console.access.recognise(token, &console.host).map(|(_, who)| who.followed(&console.host));
-    match who {
-        Some(who) if who.actor(&console.host).is_some() => begun(&console, &headers, who),
-        Some(_) | None => {
+    match who.and_then(|who| Some((who.actor(&console.host)?, who))) {
+        Some((actor, who)) => begun(&console, &headers, &actor, who),
+        None => {
             let wrong = Some(
                 "This token is not known here, has expired, or its user may do nothing. An administrator makes another one.",
             );
-            made(StatusCode::UNAUTHORIZED, &SignIn { wrong, ..SignIn::new() })
+            made(StatusCode::UNAUTHORIZED, &SignIn { wrong, token_wrong: true, ..SignIn::new() })
         }
     }
 }
 
 /// A session under a new id, and none any more under an old one.
-fn begun(console: &Console, headers: &HeaderMap, who: Who) -> Response {
+fn begun(console: &Console, headers: &HeaderMap, actor: &Actor, who: Who) -> Response {
+    console.host.note_sign_in(actor);
     let name = cookie_name(console.base());
     if let Some(old) = cookie(headers, &name) {
         console.sessions().end(old);
