@@ -8,6 +8,7 @@ use turnbuckle_tests::chromium::Window;
 use turnbuckle_tests::upstream::Reply;
 
 use crate::console::{link, pages};
+use crate::oauth::Stage;
 use crate::scene::{Scene, TOKEN, left_out, peers};
 
 /// A browser in which the administrator of this scene is signed in. None, and words about it, where this machine has none.
@@ -227,6 +228,35 @@ fn a_session_that_ends_in_the_middle_goes_on_where_it_was() {
     window.fill("Or paste a token", token["token"].as_str().unwrap());
     window.go("button", "Sign in");
     window.find("heading", "Setup");
+}
+
+#[test]
+fn a_person_signs_in_at_a_service_and_comes_back() {
+    let test = "a_person_signs_in_at_a_service_and_comes_back";
+    let Some(stage) = Stage::set(test) else { return };
+    let made = stage.api.post("/connections", &stage.waiting("CRM")).ended(201).json();
+    let Some(window) = Window::open() else { return left_out(test, "chromium with chromium-driver") };
+    window.goto(&link(&stage.api));
+    window.go("link", "CRM");
+    window.reads("Nobody has signed in yet");
+    // By a page in between, which the policy of forms does not stand against.
+    window.go("button", "Sign in");
+    window.until("the service", || window.url().starts_with(stage.oidc.origin()).then_some(()));
+    let submit = |fields: &str| {
+        window.until("a form", || (window.script("!!document.querySelector('form')") == json!(true)).then_some(()));
+        window.script("void (window.before = true)");
+        window.script(&format!("(() => {{ {fields}; document.querySelector('form').submit(); }})()"));
+        window.arrived();
+    };
+    submit(
+        "document.querySelector('[name=login]').value = 'ada'; document.querySelector('[name=password]').value = 'any'",
+    );
+    submit("0");
+    window.find("heading", "CRM");
+    window.reads("Signed in");
+    window.reads("The test passed");
+    assert!(window.url().ends_with(made["id"].as_str().unwrap()), "{}", window.url());
+    assert_eq!(stage.view("CRM")["status"], "active");
 }
 
 #[test]

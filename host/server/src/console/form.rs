@@ -134,7 +134,8 @@ impl Form {
                 Some(field) => {
                     self.problems.push(Wrong {
                         target: field.id.clone(),
-                        label: field.label.clone(),
+                        // Some words begin with it already.
+                        label: if words.starts_with(&field.label) { String::new() } else { field.label.clone() },
                         words: words.clone(),
                     });
                     field.wrong = Some(words);
