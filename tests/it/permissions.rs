@@ -131,6 +131,7 @@ fn table(scene: &Scene) -> Vec<Row> {
             "",
             Json(json!({"definitions": {"format": "turnbuckle-definitions-1"}})),
         ),
+        ("host.console-link", anyone, "", Nothing),
     ];
     for name in ["get", "head", "post", "put", "patch", "delete", "options"] {
         let name: &str = Box::leak(format!("connections.send-{name}").into_boxed_str());

@@ -9,7 +9,7 @@ use crate::scene::{BINARY, Scene, TOKEN, by_guest, offer};
 const UPGRADE: &str = "/connectors/upgradable/upgrade";
 
 /// Connections of version 1.0.0 by each of its protocols, and version 2.0.0 beside it.
-fn widened() -> Scene {
+pub(crate) fn widened() -> Scene {
     let scene = Scene::with(&["narrow"]);
     scene.upstream.on("GET", "/", |_arrived| Reply::status(200));
     for (name, protocol, secrets) in [

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod chromium;
 pub mod components;
 pub mod leaks;
 pub mod moto;

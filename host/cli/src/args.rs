@@ -77,8 +77,10 @@ pub(crate) enum Command {
     Demo,
     /// Build and install the bundled connectors, then serve
     Up(Listen),
-    /// Serve the HTTP API
+    /// Serve the HTTP API and the console
     Serve(Listen),
+    /// Print a link that signs a browser in to the console, once
+    Console,
     /// Look whether everything is in order, and say what to do where it is not
     Doctor,
     /// Copy the store to a file while it runs; the master key is not in it
@@ -194,7 +196,8 @@ mod tests {
         Commands:
           demo        A guided tour on a built-in sample service; nothing is left behind
           up          Build and install the bundled connectors, then serve
-          serve       Serve the HTTP API
+          serve       Serve the HTTP API and the console
+          console     Print a link that signs a browser in to the console, once
           doctor      Look whether everything is in order, and say what to do where it is not
           backup      Copy the store to a file while it runs; the master key is not in it
           restore     Put a backup back into an empty data directory

@@ -6,6 +6,7 @@ pub mod build;
 mod client;
 mod connection;
 mod connector;
+mod console;
 mod definitions;
 mod demo;
 mod doctor;
@@ -72,6 +73,7 @@ async fn run(command: Command, session: &Session) -> Result<(), Error> {
         Command::Demo => demo::run(session).await,
         Command::Up(listen) => up::up(&listen, session).await,
         Command::Serve(listen) => up::serve(&listen, session).await,
+        Command::Console => console::run(session).await,
         Command::Doctor => doctor::run(session).await,
         Command::Backup { file } => upkeep::backup(&file, session).await,
         Command::Restore(restore) => upkeep::restore(&restore, session).await,

@@ -33,8 +33,10 @@ pub(crate) async fn up(listen: &Listen, session: &Session) -> Result<(), Error> 
         }
     };
     if let Some(server) = session.place.server().await? {
-        install(&components, &Client::remote(server.url.clone(), server.token)?, output).await?;
-        return said(session, server.url.as_str().trim_end_matches('/'), "is served already");
+        let client = Client::remote(server.url.clone(), server.token)?;
+        install(&components, &client, output).await?;
+        let link = crate::console::link(&client).await?;
+        return said(session, server.url.as_str().trim_end_matches('/'), &link, "is served already");
     }
     let host = session.place.open().await?;
     install(&components, &client_of(host.clone()), output).await?;
@@ -79,7 +81,7 @@ async fn listen_on(host: Host, listen: &Listen, session: &Session) -> Result<(),
     tell_first(&host, session).await?;
     // Before anybody hears that it is served: who hears it may end it at once.
     let asked = Asked::listen()?;
-    said(session, server.url(), "is served")?;
+    said(session, server.url(), &server.link(), "is served")?;
     server.run(asked.ended()).await;
     session.output.note("ended");
     Ok(())
@@ -141,10 +143,12 @@ fn refused(error: ServeError) -> Error {
 }
 
 /// One document for a script that waits for the server; for a person also what to try.
-fn said(session: &Session, url: &str, how: &str) -> Result<(), Error> {
+fn said(session: &Session, url: &str, link: &str, how: &str) -> Result<(), Error> {
     let data = session.place.data.display().to_string();
     if session.output.is_json() {
-        return session.output.json(&json!({"url": url, "data": data, "openapi": format!("{url}/api/openapi.json")}));
+        return session
+            .output
+            .json(&json!({"url": url, "data": data, "openapi": format!("{url}/api/openapi.json"), "console": link}));
     }
     let at = match session.global.data {
         Some(_) => format!(" --data {}", quoted(&data)),
@@ -152,7 +156,8 @@ fn said(session: &Session, url: &str, how: &str) -> Result<(), Error> {
     };
     let program = program();
     session.output.data(&format!(
-        "\nTurnbuckle {how} at {url}\n\n  Data directory  {data}\n  API             {url}/api/openapi.json\n\n\
+        "\nTurnbuckle {how} at {url}\n\n  Console         {link}\n                  (works once, within ten minutes; `{program}{at} console` prints another)\n  \
+         Data directory  {data}\n  API             {url}/api/openapi.json\n\n\
          Try in another terminal:\n  \
          {program}{at} connector list\n  \
          {program}{at} connector show http\n  \

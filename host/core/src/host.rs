@@ -27,6 +27,7 @@ use crate::model::connection::{Change, Connection};
 use crate::model::connector::Installed;
 use crate::model::error::Error;
 use crate::model::flow::Flow;
+use crate::model::id::ConnectionId;
 use crate::model::outside::Outside;
 use crate::model::verdict::Verdict;
 use crate::model::view::{
@@ -49,6 +50,8 @@ pub enum CallbackAnswer {
     GoOn(Url),
     /// The sign-in is over.
     Done {
+        /// The connection whose it was; none where a principal signed in.
+        connection: Option<ConnectionId>,
         /// Whether the new credential is in use.
         authorized: bool,
         /// What its test, or the service, said.
@@ -286,7 +289,12 @@ impl Host {
         match self.inner.connections.callback(provider, parameters, cookie).await? {
             Returned::GoOn(url) => Ok(CallbackAnswer::GoOn(url)),
             Returned::Signed(signed) => {
-                Ok(CallbackAnswer::Done { authorized: signed.replaced, verdict: signed.verdict })
+                let Signed { who, replaced, verdict } = *signed;
+                let connection = match who {
+                    Who::Connection(id) => Some(id),
+                    Who::Principal(_) => None,
+                };
+                Ok(CallbackAnswer::Done { connection, authorized: replaced, verdict })
             }
         }
     }
@@ -372,6 +380,10 @@ impl Host {
 
 /// The host itself.
 impl Host {
+    /// What its clock says.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.inner.outside.now()
+    }
     /// How it stands.
     pub fn report(&self, actor: &Actor) -> Result<HostReport, Error> {
         self.call(actor, AuditAction::HostView, "")?.need(Permission::ViewConnections)?;

@@ -67,3 +67,4 @@ pub use model::view::{
     UserView, Waiting, WebhookView, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};
+pub use users::TokenKey;

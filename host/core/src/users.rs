@@ -4,6 +4,7 @@
 //! take effect at the next one. Whoever holds `manage-setup` is an administrator: it gives everything else.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -31,6 +32,23 @@ const LABEL: usize = 80;
 const FIRST_SET: &str = "administrators";
 const FIRST_USER: &str = "administrator";
 const FIRST_TOKEN: &str = "first-start";
+
+/// What a token is known by: its hash. Whoever keeps one can ask whom the token stands for, and can't use it as the token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenKey(TokenHash);
+
+impl TokenKey {
+    /// None for a text that is no token of any host.
+    pub fn of(text: &str) -> Option<Self> {
+        text.starts_with(PREFIX).then(|| Self(Sha256::digest(text).into()))
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenKey")
+    }
+}
 
 /// The users of a host. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -283,13 +301,10 @@ impl Users {
     /// Whom a token stands for at this moment; nobody where it is unknown, expired, or its user is disabled.
     ///
     /// It is looked up by its hash, so how long that takes says nothing about any token's text.
-    pub(crate) fn authenticate(&self, text: &str) -> Result<Option<Actor>, Error> {
-        if !text.starts_with(PREFIX) {
-            return Ok(None);
-        }
-        let (hash, now) = (Sha256::digest(text).into(), self.outside.now());
+    pub(crate) fn authenticate(&self, key: &TokenKey) -> Result<Option<Actor>, Error> {
+        let now = self.outside.now();
         Ok(self.store.read(|reader| {
-            let Some(token) = reader.token(&hash)? else { return Ok(None) };
+            let Some(token) = reader.token(&key.0)? else { return Ok(None) };
             let Some(user) = reader.user(&token.user)?.filter(|user| user.enabled) else { return Ok(None) };
             let expired = token.expires_at.is_some_and(|at| at <= now);
             let opened = opened(reader, &token, now)?;

@@ -11,9 +11,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use turnbuckle::{Actor, Host, Secret};
+use turnbuckle::{Actor, Host, Secret, TokenKey};
 use url::Url;
 
+use crate::console::{Sessions, Who};
 use crate::problem::Problem;
 
 /// Tokens and whom they stand for, and under which names the server may be addressed.
@@ -23,6 +24,7 @@ pub struct Access {
     hosts: Arc<BTreeSet<String>>,
     reached_at: Option<Url>,
     open_metrics: bool,
+    sessions: Sessions,
 }
 
 #[derive(Clone)]
@@ -74,19 +76,18 @@ impl Access {
 
     /// Whom the token of a request stands for.
     pub(crate) fn who(&self, host: &Host, headers: &HeaderMap) -> Result<Actor, Problem> {
-        self.let_in(host, headers).map(|(actor, _)| actor)
+        self.let_in(host, headers).map(|(actor, ..)| actor)
     }
 
-    fn let_in(&self, host: &Host, headers: &HeaderMap) -> Result<(Actor, Standing), Problem> {
+    fn let_in(&self, host: &Host, headers: &HeaderMap) -> Result<(Actor, Who, Standing), Problem> {
         let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let standing = token.map(|(_, token)| Standing {
-            access: self.clone(),
-            host: host.clone(),
-            token: Secret::new(token.trim()),
+        let known = token.and_then(|(_, token)| {
+            let (actor, who) = self.recognise(token.trim(), host)?;
+            let (access, host, token) = (self.clone(), host.clone(), Secret::new(token.trim()));
+            Some((actor, who, Standing { access, host, token }))
         });
-        let known = standing.and_then(|standing| Some((standing.actor()?, standing)));
         known.ok_or_else(|| Problem::unauthorized(header.is_some()))
     }
 
@@ -99,9 +100,20 @@ impl Access {
     /// # Panics
     /// Where the operating system has no randomness.
     pub fn new_token() -> String {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("an operating system without randomness can't keep secrets");
-        format!("tb_{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+        format!("tb_{}", random_text())
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Whom a token stands for, and how a session that is begun with it is kept.
+    pub(crate) fn recognise(&self, token: &str, host: &Host) -> Option<(Actor, Who)> {
+        if let Some(actor) = self.actor(token) {
+            return Some((actor.clone(), Who::Own(actor)));
+        }
+        let key = TokenKey::of(token)?;
+        Some((host.authenticate_key(&key)?, Who::Token(key)))
     }
 
     pub(crate) fn knows_host(&self, host: &str) -> bool {
@@ -132,9 +144,15 @@ pub(crate) struct Standing {
 impl Standing {
     /// Whom it stands for at this moment.
     pub(crate) fn actor(&self) -> Option<Actor> {
-        let token = self.token.expose();
-        self.access.actor(token).or_else(|| self.host.authenticate(token))
+        self.access.recognise(self.token.expose(), &self.host).map(|(actor, _)| actor)
     }
+}
+
+/// 256 random bits as text.
+pub(crate) fn random_text() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("an operating system without randomness can't keep secrets");
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Lets nobody through without a token, and tells the routes who it is. A token that this server was not started with is one of
@@ -145,8 +163,9 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Response {
     match access.let_in(&host, request.headers()) {
-        Ok((actor, standing)) => {
+        Ok((actor, who, standing)) => {
             request.extensions_mut().insert(actor);
+            request.extensions_mut().insert(who);
             request.extensions_mut().insert(standing);
             next.run(request).await
         }

@@ -1,9 +1,10 @@
-//! The HTTP API of a Turnbuckle host.
+//! The HTTP API of a Turnbuckle host, and its console.
 //!
 //! Who asks is settled first (`access`), then where the request comes from (`guard`); then a route calls one method of
 //! the [`turnbuckle::Host`] and shows its answer. The one place where an error becomes a status is `problem`.
 
 mod access;
+mod console;
 mod guard;
 mod input;
 mod listen;

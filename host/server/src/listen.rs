@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{Extension, Router};
 use hyper::body::Incoming;
@@ -21,10 +21,13 @@ use turnbuckle::{Actor, Host};
 use url::Url;
 
 use crate::access::Access;
+use crate::console::Who;
 use crate::metrics;
 use crate::routes::events::Streams;
 use crate::routes::router;
 
+/// Who works on the data directory itself.
+const ADMINISTRATOR: &str = "administrator";
 const CONNECTIONS: usize = 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -114,6 +117,7 @@ impl RuntimeFile {
 pub struct Server {
     listener: TcpListener,
     host: Host,
+    access: Access,
     router: Router,
     file: RuntimeFile,
     data: PathBuf,
@@ -132,7 +136,7 @@ impl Server {
         })?;
         let bound = listener.local_addr().map_err(|source| ServeError::Address { address, source })?;
         let token = Access::new_token();
-        let mut access = Access::new().token(&token, Actor::administrator("administrator")).host(bound.to_string());
+        let mut access = Access::new().token(&token, Actor::administrator(ADMINISTRATOR)).host(bound.to_string());
         let port = bound.port();
         for name in ["localhost", "127.0.0.1", "[::1]"] {
             if bound.ip().is_loopback() || bound.ip().is_unspecified() {
@@ -163,7 +167,7 @@ impl Server {
         }
         file.write(&options.data)
             .map_err(|source| ServeError::RuntimeFile { path: RuntimeFile::path(&options.data), source })?;
-        Ok(Self { listener, router: router(host.clone(), access), host, file, data: options.data })
+        Ok(Self { listener, router: router(host.clone(), access.clone()), host, access, file, data: options.data })
     }
 
     /// Where it listens.
@@ -174,6 +178,14 @@ impl Server {
     /// The token of this run.
     pub fn token(&self) -> &str {
         &self.file.token
+    }
+
+    /// A link that signs a browser in as the administrator who started this server, once.
+    pub fn link(&self) -> String {
+        let who = Who::Own(Actor::administrator(ADMINISTRATOR)).followed(&self.host);
+        let code = self.access.sessions().link(who, Instant::now()).code;
+        let base = self.access.reached_at().map_or(self.file.url.as_str(), Url::as_str);
+        format!("{}/sign-in?code={code}", base.trim_end_matches('/'))
     }
 
     /// Answers until `shutdown` is done, lets what is under way come to its end, and takes `server.json` away.

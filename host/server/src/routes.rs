@@ -9,6 +9,7 @@ pub(crate) mod events;
 mod flows;
 mod health;
 mod host;
+mod links;
 mod named;
 mod send;
 mod setup;
@@ -19,7 +20,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
-use http::StatusCode;
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use turnbuckle::{Actor, Host};
 use utoipa::openapi::OpenApi as Document;
@@ -27,11 +29,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{self, Access};
+use crate::console::{self, Console};
 use crate::guard;
 use crate::metrics;
 use crate::openapi::Description;
 use crate::problem::Problem;
 use utoipa::OpenApi as _;
+
+pub(crate) use authorize::sign_in_cookie_line;
 
 /// A JSON body; components are larger.
 const BODY: usize = 1 << 20;
@@ -62,20 +67,25 @@ pub fn router(host: Host, access: Access) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state((access.clone(), host.clone()), access::authenticate))
         .layer(Extension(authorize::Public(access.reached_at().cloned())))
+        .layer(Extension(access.sessions().clone()))
         .with_state(host.clone());
+    let pages = Console { host: host.clone(), access: access.clone() };
     Router::new()
         .merge(api)
-        .route("/oauth/callback/{provider}", get(authorize::callback).with_state(host))
         .route("/metrics", get(metrics::show).with_state((access.clone(), metered)))
+        .merge(console::router(host.clone(), access.clone()))
+        .route("/oauth/callback/{provider}", get(authorize::callback).layer(Extension(pages)).with_state(host))
         .route("/api/openapi.json", get(move || std::future::ready(document.clone())))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(|| std::future::ready("ok\n")))
-        .fallback(|| {
-            std::future::ready(
-                Problem::new(StatusCode::NOT_FOUND, "no-route", "there is nothing at this path")
+        .fallback(|headers: HeaderMap| {
+            let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            std::future::ready(match accept.contains("text/html") {
+                true => console::not_found(),
+                false => Problem::new(StatusCode::NOT_FOUND, "no-route", "there is nothing at this path")
                     .hint("/api/openapi.json describes every path")
                     .into_response(),
-            )
+            })
         })
         .method_not_allowed_fallback(|| {
             std::future::ready(
@@ -144,6 +154,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))
         .routes(routes!(definitions::export, definitions::import))
+        .routes(routes!(links::link))
         .split_for_parts();
     // Routed by hand, for it takes methods that the description has no word for.
     for (method, name) in send::METHODS {

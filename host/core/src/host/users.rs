@@ -2,13 +2,14 @@
 
 use super::Host;
 use crate::model::actor::{Actor, Permission};
-use crate::model::audit::AuditAction;
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::error::Error;
 use crate::model::id::ConnectorName;
 use crate::model::user::PermissionSet;
 use crate::model::view::{
     ConnectorView, CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami,
 };
+use crate::users::TokenKey;
 
 /// The switch of the whole.
 impl Host {
@@ -142,11 +143,25 @@ impl Host {
     }
     /// Whom a token stands for at this moment. Ask at each request: permissions change.
     pub fn authenticate(&self, token: &str) -> Option<Actor> {
+        self.authenticate_key(&TokenKey::of(token)?)
+    }
+    /// As [`Host::authenticate`], for a face that knows a token by its key alone: a session in a browser, say.
+    pub fn authenticate_key(&self, key: &TokenKey) -> Option<Actor> {
         // Nobody gets in while it can't be said who it is.
-        self.inner.users.authenticate(token).unwrap_or_else(|error| {
+        self.inner.users.authenticate(key).unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a token could not be looked up");
             None
         })
+    }
+    /// What the user of this name may do at this moment, which is nothing where it is disabled; none where there is no such user.
+    pub fn standing(&self, name: &str) -> Result<Option<Actor>, Error> {
+        crate::users::standing(&self.inner.store, name)
+    }
+    /// Puts down that this actor was let in: for a face that keeps sessions.
+    pub fn note_sign_in(&self, actor: &Actor) {
+        let object = AuditObject::host();
+        let event = AuditEvent::new(self.inner.outside.now(), actor.name(), AuditAction::HostSignIn, object);
+        self.inner.store.note(event);
     }
     /// What this actor is. Everybody may ask that of itself.
     pub fn whoami(&self, actor: &Actor) -> Result<Whoami, Error> {

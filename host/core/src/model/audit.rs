@@ -194,6 +194,8 @@ actions! {
     HostExport = "host.export",
     /// What was set up elsewhere was to be made; each thing that was has a record of its own.
     HostImport = "host.import",
+    /// A browser was let in to the console.
+    HostSignIn = "host.sign-in",
     /// Looked at.
     HostView = "host.view",
     /// The audit was read.

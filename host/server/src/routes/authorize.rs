@@ -11,6 +11,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use super::{Answer, Who};
+use crate::console::{self, Console};
 use crate::input::Json as Input;
 use crate::page;
 use crate::problem::{Problem, Words};
@@ -40,7 +41,7 @@ pub(super) async fn authorize(
         .hint("start a server: `turnbuckle serve`"));
     };
     let begun = host.authorize_connection(&who, &key, &base, authorize).await?;
-    let cookie = cookie_of(&begun);
+    let cookie = sign_in_cookie_line(&begun);
     let mut response = Json(begun).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -49,7 +50,7 @@ pub(super) async fn authorize(
 }
 
 /// What the browser that begins is known again by.
-pub(super) fn cookie_of(begun: &Authorization) -> Option<HeaderValue> {
+pub(crate) fn sign_in_cookie_line(begun: &Authorization) -> Option<HeaderValue> {
     let cookie = begun.cookie.as_ref()?;
     let back = Url::parse(&begun.redirect_uri).ok()?;
     let secure = if back.scheme() == "https" { "; Secure" } else { "" };
@@ -79,6 +80,7 @@ pub(super) async fn complete(
 /// A browser comes back. It needs no token: it is known by its state, and by where it comes from.
 pub(super) async fn callback(
     State(host): State<Host>,
+    Extension(console): Extension<Console>,
     Path(provider): Path<String>,
     headers: HeaderMap,
     uri: Uri,
@@ -89,38 +91,62 @@ pub(super) async fn callback(
     let state = parameters.iter().find(|(name, _)| name == "state").map(|(_, state)| state.as_str());
     let name = sign_in_cookie(state.unwrap_or_default());
     let cookie = cookie(&headers, &name);
-    let mut response = match host.authorization_callback(&provider, &parameters, cookie).await {
+    let back = console::back_to(&console, &headers);
+    let told = match host.authorization_callback(&provider, &parameters, cookie).await {
         Ok(CallbackAnswer::GoOn(url)) => match HeaderValue::try_from(url.as_str()) {
-            Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-            Err(_unprintable) => {
-                page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The way back is no URL.")
-            }
+            Ok(location) => Err((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()),
+            Err(_unprintable) => Ok(Told::not(StatusCode::INTERNAL_SERVER_ERROR, "The way back is no URL.".to_owned())),
         },
-        Ok(CallbackAnswer::Done { authorized: true, verdict }) => {
+        Ok(CallbackAnswer::Done { authorized: true, verdict, .. }) => {
             let words = if verdict.message.is_empty() { "The connection works.".to_owned() } else { verdict.message };
-            page::told(StatusCode::OK, "Connected", &format!("{words} You can close this window."))
+            Ok(Told { status: StatusCode::OK, connected: true, words })
         }
-        Ok(CallbackAnswer::Done { authorized: false, verdict }) => {
-            page::told(StatusCode::OK, "Not connected", &verdict.message)
-        }
+        Ok(CallbackAnswer::Done { authorized: false, verdict, .. }) => Ok(Told::not(StatusCode::OK, verdict.message)),
         // New kinds of answers come with a newer host, which this server is built with.
         Ok(_) => {
-            page::told(StatusCode::INTERNAL_SERVER_ERROR, "Not connected", "The host answered in a way unknown here.")
+            let words = "The host answered in a way unknown here.".to_owned();
+            Ok(Told::not(StatusCode::INTERNAL_SERVER_ERROR, words))
         }
         Err(error) => {
             let hint = error.hint().map(|hint| format!(" {hint}.")).unwrap_or_default();
             let problem = Problem::from(error);
-            page::told(problem.status(), "Not connected", &format!("{}.{hint}", problem.detail()))
+            Ok(Told::not(problem.status(), format!("{}.{hint}", problem.detail())))
         }
     };
-    // It proved what it had to, or failed to.
-    if cookie.is_some() {
+    let mut response = match (told, &back) {
+        (Ok(told), Some(back)) => back.told(told.connected, &told.words),
+        (Ok(told), None) => told.page(),
+        (Err(onward), _) => onward,
+    };
+    // They proved what they had to, or failed to.
+    let gone = [cookie.map(|_| name.as_str()), back.is_some().then_some(console::SIGNING)];
+    for name in gone.into_iter().flatten() {
         let gone = format!("{name}=; Path={}; Max-Age=0; HttpOnly; SameSite=Lax", uri.path());
         if let Ok(gone) = HeaderValue::try_from(gone) {
-            response.headers_mut().insert(header::SET_COOKIE, gone);
+            response.headers_mut().append(header::SET_COOKIE, gone);
         }
     }
     response
+}
+
+/// What became of a sign-in, for the person who comes back.
+struct Told {
+    status: StatusCode,
+    connected: bool,
+    words: String,
+}
+
+impl Told {
+    fn not(status: StatusCode, words: String) -> Self {
+        Self { status, connected: false, words }
+    }
+
+    fn page(&self) -> Response {
+        match self.connected {
+            true => page::told(self.status, "Connected", &format!("{} You can close this window.", self.words)),
+            false => page::told(self.status, "Not connected", &self.words),
+        }
+    }
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

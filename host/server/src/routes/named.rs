@@ -9,7 +9,7 @@ use turnbuckle::{
     PrincipalView, PutExternalCredential, PutNamedCredential, PutPrincipal,
 };
 
-use super::authorize::{Public, cookie_of};
+use super::authorize::{Public, sign_in_cookie_line};
 use super::{Answer, Who};
 use crate::input::Json as Input;
 use crate::problem::{Problem, Words};
@@ -95,7 +95,7 @@ pub(super) async fn authorize(
     Input(authorize): Input<AuthorizePrincipal>,
 ) -> Result<Response, Problem> {
     let done = host.authorize_principal(&who, &name, base.as_ref(), authorize).await?;
-    let cookie = done.authorization.as_ref().and_then(cookie_of);
+    let cookie = done.authorization.as_ref().and_then(sign_in_cookie_line);
     let mut response = Json(done).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);

@@ -1,0 +1,94 @@
+//! The console: pages made here, for a person with a browser.
+//!
+//! A page is what the same calls of the host answer that the API makes, so it shows and does nothing that its person may not. Who
+//! that is stands in a session (`session`), which a browser enters by a link used once or by a token (`sign_in`). Everything that
+//! changes something is a form that carries the session's own token (`gate`). Nothing needs a script, and the policy of each page
+//! (`answer`) lets it load what this server has and nothing else.
+
+mod answer;
+mod assets;
+mod audit;
+mod browse;
+mod change;
+mod connection;
+mod connectors;
+mod create;
+mod form;
+mod frame;
+mod gate;
+mod integrations;
+mod session;
+mod setup;
+mod sign_in;
+mod window;
+mod words;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use turnbuckle::Host;
+use url::Url;
+
+use crate::access::Access;
+
+pub(crate) use answer::not_found;
+pub(crate) use gate::Entered;
+pub(crate) use session::{LINK_LASTS, Sessions, Who};
+pub(crate) use sign_in::{SIGNING, back_to};
+
+/// What pages are made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Console {
+    pub(crate) host: Host,
+    pub(crate) access: Access,
+}
+
+impl Console {
+    fn sessions(&self) -> &Sessions {
+        self.access.sessions()
+    }
+
+    fn base(&self) -> Option<&Url> {
+        self.access.reached_at()
+    }
+}
+
+/// Every page.
+pub(crate) fn router(host: Host, access: Access) -> Router {
+    let console = Console { host, access };
+    let pages = Router::new()
+        .route("/integrations", get(integrations::list).post(integrations::test))
+        .route("/integrations/connectors", get(browse::list))
+        .route("/integrations/new", get(create::choose))
+        .route("/integrations/new/{connector}", get(create::fields).post(create::create))
+        .route("/connections/{key}", get(connection::show))
+        .route("/connections/{key}/test", post(change::test))
+        .route("/connections/{key}/edit", get(change::edit_form).post(change::edit))
+        .route("/connections/{key}/reconnect", get(change::reconnect_form).post(change::reconnect))
+        .route("/connections/{key}/authorize", post(change::authorize))
+        .route("/connections/{key}/enable", get(window::enable).post(change::enable))
+        .route("/connections/{key}/disable", get(window::disable).post(change::disable))
+        .route("/connections/{key}/delete", get(window::delete).post(change::delete))
+        .route("/connectors", get(connectors::list))
+        .route("/connectors/install", get(connectors::install_form).post(connectors::install))
+        .route("/connectors/{name}", get(connectors::show).post(connectors::switch))
+        .route("/connectors/{name}/upgrade", get(connectors::upgrade_plan).post(connectors::upgrade))
+        .route("/connectors/{name}/remove", get(connectors::remove_form).post(connectors::remove))
+        .route("/icons/{name}", get(assets::icon))
+        .route("/audit", get(audit::list))
+        .route("/setup", get(setup::overview))
+        .route("/setup/identity-providers/{name}", get(setup::provider_form).post(setup::put_provider))
+        .route("/setup/permission-sets/{name}", get(setup::set_form).post(setup::put_set))
+        .route("/setup/users/{name}", get(setup::user_form).post(setup::put_user))
+        .route("/setup/tokens/{name}", get(setup::token_form).post(setup::create_token))
+        .route("/setup/{kind}/{name}/remove", get(setup::remove_form).post(setup::remove))
+        .route("/sign-out", post(sign_in::sign_out))
+        .layer(middleware::from_fn_with_state(console.clone(), gate::enter));
+    Router::new()
+        .merge(pages)
+        .route("/", get(sign_in::begin))
+        .route("/sign-in", get(sign_in::page).post(sign_in::enter))
+        .route("/assets/{hash}/{name}", get(assets::asset))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(console)
+}
