@@ -106,6 +106,18 @@ fn what_a_browser_fetches_ahead_or_from_another_site_uses_no_link_up() {
 }
 
 #[test]
+fn nobody_fills_the_servers_memory_without_signing_in() {
+    let scene = Scene::http();
+    let api = turnbuckle_tests::api::Api::new(&scene.server.url, None);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let long = Bytes::from(format!("token={}", "a".repeat(1 << 20)));
+    for path in ["/sign-in", "/integrations", "/connectors/install"] {
+        let refused = api.raw(Method::POST, path, &form, long.clone()).status.as_u16();
+        assert!([400, 413, 422].contains(&refused), "{path}: {refused}");
+    }
+}
+
+#[test]
 fn a_session_never_begins_under_an_id_that_was_brought_along() {
     let scene = Scene::http();
     let port = scene.server.url.rsplit(':').next().unwrap();
@@ -116,9 +128,14 @@ fn a_session_never_begins_under_an_id_that_was_brought_along() {
     browser.keep(&scene.server.url, &planted);
     browser.get(&link(&scene.api)).ended(303);
     assert!(!browser.cookies(&scene.server.url).contains("planted"));
-    // Signing in again ends the session that was there.
+    // Signing in again ends the session that was there, so it is asked first.
     let first = browser.cookies(&scene.server.url);
-    browser.get(&link(&scene.api)).ended(303);
+    let again = link(&scene.api);
+    let asked = browser.get(&again).ended(200);
+    assert!(asked.text().contains("Sign in as <bdi>administrator</bdi>"), "{}", asked.text());
+    assert_eq!(browser.cookies(&scene.server.url), first);
+    let code = again.split("code=").nth(1).unwrap();
+    browser.post(&format!("{}/sign-in", scene.server.url), &[("code", code)]).ended(303);
     assert_ne!(browser.cookies(&scene.server.url), first);
     let api = turnbuckle_tests::api::Api::new(&scene.server.url, None);
     let old = api.raw(Method::GET, "/integrations", &[("cookie", &first)], Bytes::new());

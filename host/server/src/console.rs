@@ -83,12 +83,14 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/setup/tokens/{name}", get(setup::token_form).post(setup::create_token))
         .route("/setup/{kind}/{name}/remove", get(setup::remove_form).post(setup::remove))
         .route("/sign-out", post(sign_in::sign_out))
-        .layer(middleware::from_fn_with_state(console.clone(), gate::enter));
+        .layer(middleware::from_fn_with_state(console.clone(), gate::enter))
+        // The gate has limits of its own.
+        .layer(DefaultBodyLimit::disable());
     Router::new()
         .merge(pages)
         .route("/", get(sign_in::begin))
-        .route("/sign-in", get(sign_in::page).post(sign_in::enter))
+        // Nobody is known yet: what is shown to get in is short.
+        .route("/sign-in", get(sign_in::page).post(sign_in::enter).layer(DefaultBodyLimit::max(gate::UNKNOWN)))
         .route("/assets/{hash}/{name}", get(assets::asset))
-        .layer(DefaultBodyLimit::disable())
         .with_state(console)
 }

@@ -183,7 +183,7 @@ impl Server {
     /// A link that signs a browser in as the administrator who started this server, once.
     pub fn link(&self) -> String {
         let who = Who::Own(Actor::administrator(ADMINISTRATOR)).followed(&self.host);
-        let code = self.access.sessions().link(who, Instant::now()).code;
+        let code = self.access.sessions().link(who, ADMINISTRATOR, Instant::now()).code;
         let base = self.access.reached_at().map_or(self.file.url.as_str(), Url::as_str);
         format!("{}/sign-in?code={code}", base.trim_end_matches('/'))
     }

@@ -1,7 +1,7 @@
 //! Before every page: who is it, and did this form come from a page of this session.
 
 use std::convert::Infallible;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 use turnbuckle::{Actor, Permission, Secret};
 
 use super::answer::{Failed, problem};
@@ -18,6 +19,13 @@ use super::frame::{Area, Frame};
 use super::session::{Notice, Sessions};
 use super::{Console, sign_in};
 
+/// What is read of somebody who is not signed in.
+pub(crate) const UNKNOWN: usize = 16 << 10;
+/// How long a form may take to arrive, and a component: whoever stalls must not hold a place of the server for good.
+const FORM_WITHIN: Duration = Duration::from_secs(30);
+const UPLOAD_WITHIN: Duration = Duration::from_secs(300);
+/// Components are large: so many are read at the same time.
+static UPLOADS: Semaphore = Semaphore::const_new(2);
 /// A form that a person filled in.
 const FORM: usize = 1 << 20;
 /// A component; more than any limit of the host, which says which one it is.
@@ -157,14 +165,21 @@ pub(crate) async fn enter(State(console): State<Console>, mut request: Request, 
     let by_script = request.headers().contains_key(SCRIPT);
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     if *request.method() == Method::POST {
-        let most = match &entered {
-            Some(entered) if entered.may(Permission::ManageConnectors) => UPLOAD,
-            _ => FORM,
+        let installs = path == "/connectors/install";
+        let (most, within) = match &entered {
+            None => (UNKNOWN, FORM_WITHIN),
+            Some(entered) if installs && entered.may(Permission::ManageConnectors) => (UPLOAD, UPLOAD_WITHIN),
+            Some(_) => (FORM, FORM_WITHIN),
         };
         let (parts, body) = request.into_parts();
-        let posted = match posted(&parts.headers, body, most).await {
-            Ok(posted) => posted,
-            Err(words) => return refused(entered.as_ref(), StatusCode::BAD_REQUEST, words),
+        let arriving = async {
+            let _place = if most == UPLOAD { UPLOADS.acquire().await.ok() } else { None };
+            posted(&parts.headers, body, most).await
+        };
+        let posted = match tokio::time::timeout(within, arriving).await {
+            Ok(Ok(posted)) => posted,
+            Ok(Err(words)) => return refused(entered.as_ref(), StatusCode::BAD_REQUEST, words),
+            Err(_too_slow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         };
         let Some(entered) = &entered else { return sign_in::over(&console, request_path(&path), &posted.draft()) };
         if !bool::from(posted.get(CSRF).as_bytes().ct_eq(entered.csrf.as_bytes())) {
@@ -241,7 +256,7 @@ async fn posted(headers: &HeaderMap, body: axum::body::Body, most: usize) -> Res
         }
         return Ok(posted);
     }
-    let bytes = whole(FORM).await?;
+    let bytes = whole(most.min(FORM)).await?;
     let fields = url::form_urlencoded::parse(&bytes);
     let fields = fields.map(|(name, value)| (name.into_owned(), Secret::new(value.into_owned())));
     Ok(Posted { fields: fields.collect(), file: None })

@@ -23,6 +23,9 @@ pub(crate) const LINK_LASTS: Duration = Duration::from_secs(10 * 60);
 /// More than people have browsers: what is begun by a program in a loop must not fill the memory.
 const SESSIONS: usize = 10_000;
 const LINKS: usize = 1_000;
+/// Of one actor: whoever loops signs out nobody else.
+const OF_ONE: usize = 20;
+const NOTICES: usize = 8;
 /// Components are large.
 const HELD: usize = 4;
 
@@ -88,6 +91,7 @@ pub(crate) struct Notice {
 
 struct Session {
     who: Who,
+    name: String,
     csrf: String,
     begun: Instant,
     used: Instant,
@@ -104,6 +108,7 @@ struct Held {
 
 struct Waiting {
     who: Who,
+    name: String,
     made: Instant,
 }
 
@@ -140,15 +145,17 @@ pub(crate) struct Found {
 
 impl Sessions {
     /// A link for this one.
-    pub(crate) fn link(&self, who: Who, now: Instant) -> Link {
+    pub(crate) fn link(&self, who: Who, name: &str, now: Instant) -> Link {
         let code = random_text();
         let mut state = self.state();
         state.links.retain(|_, link| now.duration_since(link.made) < LINK_LASTS);
-        if state.links.len() >= LINKS {
-            let oldest = state.links.iter().min_by_key(|(_, link)| link.made).map(|(hash, _)| *hash);
+        let own = state.links.values().filter(|link| link.name == name).count();
+        if own >= OF_ONE || state.links.len() >= LINKS {
+            let ours = state.links.iter().filter(|(_, link)| own < OF_ONE || link.name == name);
+            let oldest = ours.min_by_key(|(_, link)| link.made).map(|(hash, _)| *hash);
             oldest.map(|oldest| state.links.remove(&oldest));
         }
-        state.links.insert(hash(&code), Waiting { who, made: now });
+        state.links.insert(hash(&code), Waiting { who, name: name.to_owned(), made: now });
         Link { code }
     }
 
@@ -166,15 +173,18 @@ impl Sessions {
     }
 
     /// Begins a session; gives what its cookie holds. Never under an id that a browser brought along.
-    pub(crate) fn begin(&self, who: Who, now: Instant) -> String {
+    pub(crate) fn begin(&self, who: Who, name: &str, now: Instant) -> String {
         let id = random_text();
         let mut state = self.state();
         state.sessions.retain(|_, session| session.lives(now));
-        if state.sessions.len() >= SESSIONS {
-            let oldest = state.sessions.iter().min_by_key(|(_, session)| session.used).map(|(hash, _)| *hash);
+        let own = state.sessions.values().filter(|session| session.name == name).count();
+        if own >= OF_ONE || state.sessions.len() >= SESSIONS {
+            let ours = state.sessions.iter().filter(|(_, session)| own < OF_ONE || session.name == name);
+            let oldest = ours.min_by_key(|(_, session)| session.used).map(|(hash, _)| *hash);
             oldest.map(|oldest| state.sessions.remove(&oldest));
         }
-        let session = Session { who, csrf: random_text(), begun: now, used: now, notices: Vec::new(), held: None };
+        let (name, csrf) = (name.to_owned(), random_text());
+        let session = Session { who, name, csrf, begun: now, used: now, notices: Vec::new(), held: None };
         state.sessions.insert(hash(&id), session);
         id
     }
@@ -201,6 +211,7 @@ impl Sessions {
     /// Something that its next page tells.
     pub(crate) fn tell(&self, id: &str, notice: Notice) {
         if let Some(session) = self.state().sessions.get_mut(&hash(id)) {
+            session.notices.truncate(NOTICES - 1);
             session.notices.push(notice);
         }
     }
@@ -256,11 +267,11 @@ mod tests {
     #[test]
     fn a_link_opens_once_and_not_for_long() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let code = sessions.link(ada(), now).code;
+        let code = sessions.link(ada(), "ada", now).code;
         assert!(sessions.meant(&code, now).is_some(), "looking at it does not use it up");
         assert!(sessions.take(&code, now).is_some());
         assert!(sessions.take(&code, now).is_none());
-        let late = sessions.link(ada(), now).code;
+        let late = sessions.link(ada(), "ada", now).code;
         assert!(sessions.take(&late, now + LINK_LASTS).is_none());
         assert!(sessions.take("of-nobody", now).is_none());
     }
@@ -268,7 +279,7 @@ mod tests {
     #[test]
     fn a_session_ends_when_nobody_uses_it_and_in_any_case_after_half_a_day() {
         let (sessions, mut now) = (Sessions::default(), Instant::now());
-        let id = sessions.begin(ada(), now);
+        let id = sessions.begin(ada(), "ada", now);
         for _hour in 1..12 {
             now += Duration::from_secs(60 * 60);
             assert!(sessions.find(&id, now, true).is_some());
@@ -276,7 +287,7 @@ mod tests {
         now += Duration::from_secs(60 * 60);
         assert!(sessions.find(&id, now, true).is_none(), "twelve hours are over");
 
-        let idle = sessions.begin(ada(), now);
+        let idle = sessions.begin(ada(), "ada", now);
         assert!(sessions.find(&idle, now + IDLE / 2, false).is_some());
         assert!(sessions.find(&idle, now + IDLE, true).is_none(), "a page that looks again by itself keeps nobody in");
     }
@@ -284,16 +295,29 @@ mod tests {
     #[test]
     fn neither_a_link_nor_a_session_is_kept_as_it_is_told() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let (code, id) = (sessions.link(ada(), now).code, sessions.begin(ada(), now));
+        let (code, id) = (sessions.link(ada(), "ada", now).code, sessions.begin(ada(), "ada", now));
         let state = sessions.state();
         assert!(state.links.contains_key(&hash(&code)) && state.sessions.contains_key(&hash(&id)));
         assert_eq!((code.len(), id.len()), (43, 43), "256 bits each");
     }
 
     #[test]
+    fn whoever_begins_sessions_in_a_loop_ends_nobody_elses() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let bobs = sessions.begin(ada(), "bob", now);
+        let link = sessions.link(ada(), "bob", now).code;
+        let adas: Vec<_> = (0..=OF_ONE).map(|_| sessions.begin(ada(), "ada", now)).collect();
+        for _ in 0..=LINKS {
+            sessions.link(ada(), "ada", now);
+        }
+        assert!(sessions.find(&bobs, now, true).is_some() && sessions.meant(&link, now).is_some());
+        assert_eq!(adas.iter().filter(|id| sessions.find(id, now, true).is_some()).count(), OF_ONE);
+    }
+
+    #[test]
     fn a_notice_is_told_once() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let id = sessions.begin(ada(), now);
+        let id = sessions.begin(ada(), "ada", now);
         sessions.tell(&id, Notice { tone: "good", headline: "Deleted".into(), words: String::new() });
         assert_eq!(sessions.told(&id).len(), 1);
         assert_eq!(sessions.told(&id).len(), 0);

@@ -1,12 +1,12 @@
 //! Entering: by a link that works once, or by a token.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Query, State};
-use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use turnbuckle::{Actor, ConnectionId, Secret};
 use url::Url;
@@ -21,6 +21,8 @@ use super::{Console, Entered, gate};
 const BACK: &str = "turnbuckle-back";
 const BACK_BYTES: usize = 3_000;
 const BACK_SECONDS: u32 = 30 * 60;
+/// What is shown to get in is short.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 /// The connection whose sign-in at a service began in the console.
 pub(crate) const SIGNING: &str = "turnbuckle-console";
 
@@ -77,10 +79,12 @@ pub(crate) struct Asked {
     code: Option<Secret>,
 }
 
-/// The page, and where links lead. What a browser fetches ahead of its person uses no link up, and neither does a page of
-/// another site that sends somebody here.
+/// The page, and where links lead. A link is used up at once only where a person typed or pasted it and nobody is signed in
+/// here. What a browser or a program fetches ahead, a page of another site that sends somebody here, and a session that is there
+/// already, get a page that asks first.
 pub(crate) async fn page(
     State(console): State<Console>,
+    method: Method,
     headers: HeaderMap,
     Query(Asked { code }): Query<Asked>,
 ) -> Response {
@@ -93,7 +97,8 @@ pub(crate) async fn page(
         return made(StatusCode::OK, &SignIn { told, ..SignIn::new() });
     };
     let by_itself = text("sec-purpose").contains("prefetch") || text("purpose").contains("prefetch");
-    if by_itself || matches!(text("sec-fetch-site"), "cross-site" | "same-site") {
+    let by_hand = method == Method::GET && matches!(text("sec-fetch-site"), "none" | "");
+    if by_itself || !by_hand || gate::entered(&console, &headers).is_some() {
         let meant = console.sessions().meant(code.expose(), Instant::now());
         return match meant.and_then(|who| who.actor(&console.host)) {
             Some(actor) => {
@@ -128,7 +133,13 @@ pub(crate) struct Shown {
     token: Option<Secret>,
 }
 
-pub(crate) async fn enter(State(console): State<Console>, headers: HeaderMap, Form(shown): Form<Shown>) -> Response {
+pub(crate) async fn enter(State(console): State<Console>, headers: HeaderMap, request: Request) -> Response {
+    let arriving = tokio::time::timeout(ARRIVES_WITHIN, Form::<Shown>::from_request(request, &()));
+    let shown = match arriving.await {
+        Ok(Ok(Form(shown))) => shown,
+        Ok(Err(rejected)) => return rejected.into_response(),
+        Err(_too_slow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     if let Some(code) = &shown.code {
         return take(&console, &headers, code);
     }
@@ -157,7 +168,7 @@ fn begun(console: &Console, headers: &HeaderMap, actor: &Actor, who: Who) -> Res
     if let Some(old) = cookie(headers, &name) {
         console.sessions().end(old);
     }
-    let id = console.sessions().begin(who, Instant::now());
+    let id = console.sessions().begin(who, actor.name(), Instant::now());
     let mut response = to(&back(console, headers));
     let secure = secure(console.base());
     set(&mut response, &format!("{name}={id}; Path=/; HttpOnly; SameSite=Lax{secure}"));

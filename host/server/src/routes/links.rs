@@ -47,7 +47,7 @@ pub(super) async fn link(
     };
     let mut url = base;
     url.set_path("/sign-in");
-    let code = sessions.link(who, Instant::now()).code;
+    let code = sessions.link(who, actor.name(), Instant::now()).code;
     url.set_query(Some(&format!("code={code}")));
     let expires_at = host.now().checked_add(LINK_LASTS).unwrap_or(Timestamp::MAX);
     Ok(Json(ConsoleLink { url: url.into(), user: actor.name().to_owned(), expires_at }))
