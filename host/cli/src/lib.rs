@@ -148,7 +148,12 @@ fn variable(name: &str) -> Option<String> {
 
 fn log_to_stderr(asked: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_no_filter| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // A file of log lines is read by other programs.
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
