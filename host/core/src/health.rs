@@ -79,7 +79,7 @@ pub(crate) struct Health {
 #[derive(Debug)]
 struct State {
     limits: Limits,
-    under_way: HashMap<(ConnectionId, Upkeep), Option<String>>,
+    under_way: HashMap<(ConnectionId, Upkeep), String>,
     /// How many run it: none where no server does.
     running: usize,
     away: Option<Away>,
@@ -205,6 +205,7 @@ impl Health {
         };
         let mut free = self.settings.concurrency.saturating_sub(state.under_way.len());
         let (mut picked, mut held) = (Vec::new(), BTreeSet::new());
+        let per_lane = (self.settings.concurrency / 2).max(1);
         if free == 0 {
             return Ok(picked);
         }
@@ -214,6 +215,12 @@ impl Health {
         let mut waiting = BTreeSet::new();
         let mut consider = |state: &mut State, due: Upcoming, free: &mut usize| -> Result<(), StoreError> {
             let known = state.under_way.contains_key(&(due.id, due.what));
+            // One service that hangs must leave room for the others.
+            let busy = state.under_way.values().filter(|lane| **lane == due.lane).count();
+            if busy >= per_lane {
+                held.insert(due.lane);
+                return Ok(());
+            }
             if known || *free == 0 || held.contains(&due.lane) || away.due_at(&due) > now {
                 return Ok(());
             }
@@ -223,7 +230,7 @@ impl Health {
                 }
                 Ok(()) => {
                     *free -= 1;
-                    state.under_way.insert((due.id, due.what), due.private_to.clone());
+                    state.under_way.insert((due.id, due.what), due.lane.clone());
                     picked.push(due);
                 }
             }

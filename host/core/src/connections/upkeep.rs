@@ -40,7 +40,8 @@ impl Connections {
     /// Tests a connection whose time has come. Nothing where it is gone, or needs no test any more.
     pub(crate) async fn check(&self, id: ConnectionId) -> Result<Option<Outcome>, Error> {
         let Some(connection) = self.store.read(|reader| reader.connection(id))? else { return Ok(None) };
-        if !matches!(connection.status(), Status::Active | Status::Degraded) {
+        let by_name = connection.named_credential.is_some() && connection.status() != Status::Disabled;
+        if !by_name && !matches!(connection.status(), Status::Active | Status::Degraded) {
             return Ok(None);
         }
         if connection.status() == Status::Active

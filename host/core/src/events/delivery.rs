@@ -24,6 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::webhooks::of;
 use super::{Outbox, Parts, sign};
 use crate::egress::{Egress, Message};
+use crate::model::actor::Permission;
 use crate::model::audit::AuditAction;
 use crate::model::error::Error;
 use crate::model::event::Event;
@@ -31,6 +32,7 @@ use crate::model::outside::Outside;
 use crate::model::secret::Secret;
 use crate::model::webhook::{CURRENT, Delivery, PREVIOUS, Progress, Webhook};
 use crate::store::{Deliveries, EventQuery, Followed, Writer};
+use crate::users;
 
 /// When a delivery that failed is tried again; then it is given up.
 const DELAYS: [i64; 7] = [5, 30, 120, 600, 3_600, 14_400, 43_200];
@@ -267,6 +269,10 @@ impl Endpoint {
 
     /// The next event that it wants, in their order.
     async fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        // A webhook tells no more than its owner may see, and nothing while that is nothing.
+        if self.read < *self.told.borrow_and_update() && self.barred()? {
+            return Ok(None);
+        }
         while self.fresh.is_empty() && self.read < *self.told.borrow_and_update() {
             let (seen_by, types) = (&self.webhook.owner, &self.webhook.types);
             let query = EventQuery { after: self.read, seen_by, types, connection: None, limit: CHUNK };
@@ -288,6 +294,12 @@ impl Endpoint {
             }
         }
         Ok(self.fresh.pop_front())
+    }
+
+    /// Whether its owner is a user of this host who may see nothing now.
+    fn barred(&self) -> Result<bool, Error> {
+        let owner = users::standing(&self.open()?.store, &self.webhook.owner)?;
+        Ok(owner.is_some_and(|owner| !owner.may(Permission::ViewConnections)))
     }
 
     /// Goes on with the oldest event that is kept, and says how many are gone.
@@ -327,7 +339,10 @@ impl Endpoint {
         let now = self.outside.now();
         delivery.attempts += 1;
         delivery.last = now;
-        self.moved(seq);
+        // One that is tried again, or replayed from further on, says nothing of those between.
+        if !waited {
+            self.moved(seq);
+        }
         let (problem, retry_after, gone) = match outcome {
             Outcome::Delivered => {
                 self.progress.delivered += 1;

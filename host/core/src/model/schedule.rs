@@ -159,6 +159,10 @@ impl Schedule {
                 };
                 (least, least / 4)
             }
+            // What it lacks may be given to it without anybody touching it.
+            Status::Inactive | Status::NeedsReconnect if connection.named_credential.is_some() => {
+                (self.interval * 9 / 10, self.interval / 5)
+            }
             // A person must act.
             Status::Inactive | Status::NeedsReconnect | Status::Disabled => return None,
         };

@@ -92,7 +92,7 @@ impl Writer<'_> {
         self.insert_record(Table::Users, user.name.as_bytes(), user)
     }
 
-    /// Removes a user, its tokens, the sign-ins that it began and what it holds of principals.
+    /// Removes a user, its tokens, the sign-ins that it began and what it holds of principals; its webhooks are switched off.
     pub(crate) fn remove_user(&mut self, name: &str) -> Result<bool, StoreError> {
         for (hash, token) in self.tokens()? {
             if token.user == name {
@@ -102,6 +102,11 @@ impl Writer<'_> {
         self.remove_pending_by(name)?;
         for holder in self.holders()?.into_iter().filter(|holder| holder.user.as_deref() == Some(name)) {
             self.remove_holder(&holder)?;
+        }
+        // Whoever gets this name later must not have somebody else's told to them.
+        for mut webhook in self.webhooks()?.into_iter().filter(|webhook| webhook.owner == name && webhook.enabled) {
+            webhook.enabled = false;
+            self.put_webhook(&webhook)?;
         }
         self.remove(Table::Users, name.as_bytes())
     }
