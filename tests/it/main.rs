@@ -12,6 +12,7 @@ mod cli;
 mod connections;
 mod console;
 mod console_browser;
+mod console_named;
 mod console_operator;
 mod contract;
 mod data;

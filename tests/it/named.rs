@@ -28,7 +28,7 @@ pub(crate) fn basic(username: &str) -> String {
 }
 
 /// Sets up three objects of one name, by basic authentication as `robot`.
-fn set_up(scene: &Scene, name: &str) -> Value {
+pub(crate) fn set_up(scene: &Scene, name: &str) -> Value {
     takes(scene, "authorization", &basic("robot"));
     let credential = json!({"protocol": "basic", "settings": {"username": "robot"}, "secrets": {"password": TOKEN}});
     let body = json!({"url": scene.upstream.origin(), "credential": credential});

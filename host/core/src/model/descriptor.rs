@@ -142,8 +142,8 @@ impl Descriptor {
     }
 
     /// The field that says where its requests go: the address that stands alone in one of its origins, else the first one that
-    /// it asks every connection for.
-    pub(crate) fn endpoint(&self) -> Option<&str> {
+    /// it asks every connection for. A named credential takes its place.
+    pub fn endpoint(&self) -> Option<&str> {
         let fields = || self.settings.iter().chain(self.protocols.iter().flat_map(|protocol| &protocol.fields));
         let address = |name: &str| fields().any(|field| field.kind == FieldKind::Url && field.name == name);
         let alone = self.origins.iter().filter_map(|origin| origin.strip_prefix('{')?.strip_suffix('}'));

@@ -280,6 +280,8 @@ struct ReconnectWindow {
     browser: bool,
     fresh: bool,
     nothing: bool,
+    /// The named credential whose principal signs in instead.
+    named: Option<String>,
 }
 
 fn secret_fields(found: &Found) -> Vec<Field> {
@@ -301,6 +303,7 @@ fn reconnect_page(status: StatusCode, found: &Found, entered: &Entered, form: Fo
         account: found.view.account.as_ref().map(|account| account.label.clone()).unwrap_or_default(),
         nothing: form.fields.is_empty() && !browser,
         fresh: !found.view.complete,
+        named: found.view.named_credential.clone(),
         form,
         browser,
     };

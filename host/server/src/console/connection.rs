@@ -33,6 +33,15 @@ struct Fact {
     moment: Option<Moment>,
 }
 
+/// The named credential that a connection goes by.
+struct Named {
+    name: String,
+    /// Where it is set up, for those who may look there.
+    path: Option<&'static str>,
+    /// The right that is missing, for those who may give it.
+    missing: Option<String>,
+}
+
 struct Past {
     version: u64,
     kind: &'static str,
@@ -67,6 +76,7 @@ struct ConnectionPage {
     requests: Vec<Request>,
     settings: Vec<Fact>,
     credential: Vec<Fact>,
+    named: Option<Named>,
     about: Vec<Fact>,
     origins: Vec<String>,
     flows: Vec<Flow>,
@@ -111,7 +121,11 @@ pub(crate) async fn show(
             status: words::status(view.status),
             account: view.account.as_ref().map(|account| account.label.clone()).unwrap_or_default(),
             connector: descriptor.label.clone(),
-            protocol: protocol.map_or_else(|| view.protocol.clone(), |protocol| protocol.label.clone()),
+            protocol: match (protocol, &view.named_credential) {
+                (_, Some(_)) => "by a named credential".to_owned(),
+                (Some(protocol), None) => protocol.label.clone(),
+                (None, None) => view.protocol.clone(),
+            },
             judged: verdict.filter(|_| view.complete).map(words::judged),
             tested: verdict.map(|verdict| words::moment(verdict.at, now)),
             took: verdict.map(|verdict| words::took(verdict.microseconds)).unwrap_or_default(),
@@ -119,6 +133,7 @@ pub(crate) async fn show(
             requests: requests(&view),
             settings: settings(&view, &connector, protocol),
             credential: credential(&console, &view, &connector, protocol),
+            named: named(&entered, &view),
             about: about(&console, &view),
             origins: view.origins.clone(),
             flows: flows.into_iter().map(|row| flow(row, now)).collect(),
@@ -222,6 +237,15 @@ fn credential(
     }
     facts.extend(view.discovered.iter().map(|(name, value)| fact(name, value)));
     facts
+}
+
+fn named(entered: &Entered, view: &ConnectionView) -> Option<Named> {
+    let missing = view.missing_permission.as_ref();
+    Some(Named {
+        name: view.named_credential.clone()?,
+        path: entered.may(Permission::ManageSetup).then(|| Area::Setup.path()),
+        missing: missing.map(|one| format!("No permission set of {} opens the principal {}.", one.user, one.principal)),
+    })
 }
 
 fn about(console: &Console, view: &ConnectionView) -> Vec<Fact> {

@@ -7,8 +7,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{
-    ConnectorFilter, ConnectorView, Error, FieldProblem, IdentityProviderView, NewConnection, Permission, Protocol,
-    SignIn, Visibility,
+    ConnectorFilter, ConnectorView, Error, FieldKind, FieldProblem, IdentityProviderView, NamedCredentialView,
+    NewConnection, Permission, Protocol, SignIn, Visibility,
 };
 
 use super::answer::{Failed, page, segment, sentence, to};
@@ -54,6 +54,8 @@ struct Way {
     sign_in: &'static str,
     path: String,
     here: bool,
+    /// Why it can't be chosen now.
+    problem: Option<String>,
 }
 
 #[derive(Template)]
@@ -69,6 +71,7 @@ struct New {
     documentation: Option<String>,
     action: String,
     ways: Vec<Way>,
+    named: Vec<Way>,
     chosen: Option<Chosen>,
     form: Form,
     browser: bool,
@@ -77,15 +80,35 @@ struct New {
 impl New {
     /// The way that was chosen.
     fn here(&self) -> Option<&Way> {
-        self.ways.iter().find(|way| way.here)
+        self.ways.iter().chain(&self.named).find(|way| way.here)
     }
 }
 
-/// The protocol that was chosen, and the operator's client for it.
+/// The protocol that was chosen, and the operator's client for it; or a named credential.
 #[derive(Debug, Clone, Default)]
 struct Chosen {
     protocol: String,
     provider: String,
+    named: String,
+}
+
+/// What an operator set up that a connection of one connector may go by.
+struct Offered {
+    providers: Vec<IdentityProviderView>,
+    named: Vec<NamedCredentialView>,
+}
+
+impl Offered {
+    fn of(console: &Console, entered: &Entered, view: &ConnectorView) -> Result<Self, Failed> {
+        let (host, actor) = (&console.host, &entered.actor);
+        let providers = host.identity_providers(actor)?.into_iter();
+        let own = providers.filter(|one| one.connector == view.installed.reference.name).collect();
+        Ok(Self { providers: own, named: host.named_credentials(actor)? })
+    }
+
+    fn named(&self, name: &str) -> Option<&NamedCredentialView> {
+        self.named.iter().find(|one| one.name == name)
+    }
 }
 
 /// The newest version with which connections may be made.
@@ -108,12 +131,6 @@ fn usable(console: &Console, entered: &Entered, name: &str) -> Result<ConnectorV
     })
 }
 
-/// The operator's clients for one protocol of this connector.
-fn providers(console: &Console, entered: &Entered, view: &ConnectorView) -> Result<Vec<IdentityProviderView>, Failed> {
-    let all = console.host.identity_providers(&entered.actor)?;
-    Ok(all.into_iter().filter(|one| one.connector == view.installed.reference.name).collect())
-}
-
 pub(crate) async fn fields(
     State(console): State<Console>,
     entered: Entered,
@@ -122,13 +139,19 @@ pub(crate) async fn fields(
 ) -> Result<Response, Failed> {
     may(&entered)?;
     let view = usable(&console, &entered, &name)?;
-    let providers = providers(&console, &entered, &view)?;
+    let offered = Offered::of(&console, &entered, &view)?;
     let of = |name: &str| asked(&query, name).unwrap_or_default().to_owned();
-    let mut chosen = Chosen { protocol: of("protocol"), provider: of("identity-provider") };
+    let mut chosen =
+        Chosen { protocol: of("protocol"), provider: of("identity-provider"), named: of("named-credential") };
+    // What can't be used is not asked for.
+    if offered.named(&chosen.named).is_none_or(|one| one.problem.is_some()) {
+        chosen.named.clear();
+    }
     // Where there is nothing to choose it is chosen.
     if let [only] = view.installed.descriptor.protocols.as_slice()
         && chosen.protocol.is_empty()
-        && providers.is_empty()
+        && offered.providers.is_empty()
+        && offered.named.is_empty()
     {
         chosen.protocol = only.name.clone();
     }
@@ -141,8 +164,8 @@ pub(crate) async fn fields(
     if typed.name.is_empty() {
         typed.name = free_name(&console, &entered, &view);
     }
-    let form = filled(&view, &chosen, &providers, &typed);
-    Ok(shown(StatusCode::OK, &entered, &view, &providers, chosen, form))
+    let form = filled(&view, &chosen, &offered, &typed);
+    Ok(shown(StatusCode::OK, &entered, &view, &offered, chosen, form))
 }
 
 /// What was typed, secrets aside.
@@ -163,10 +186,13 @@ fn free_name(console: &Console, entered: &Entered, view: &ConnectorView) -> Stri
     }
 }
 
-fn filled(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderView], typed: &Typed) -> Form {
+fn filled(view: &ConnectorView, chosen: &Chosen, offered: &Offered, typed: &Typed) -> Form {
     let descriptor = &view.installed.descriptor;
-    let Some(protocol) = descriptor.protocol(&chosen.protocol) else { return Form::default() };
-    let provider = providers.iter().find(|one| one.name == chosen.provider);
+    let protocol = descriptor.protocol(&chosen.protocol);
+    if protocol.is_none() && offered.named(&chosen.named).is_none() {
+        return Form::default();
+    }
+    let provider = offered.providers.iter().find(|one| one.name == chosen.provider);
     let provided = |name: &str| {
         provider.is_some_and(|one| ["client-id", "client-secret"].contains(&name) || one.settings.contains_key(name))
     };
@@ -176,7 +202,14 @@ fn filled(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderVi
             .help("What people and flows find it by. It can be changed later."),
         Field::own("description", "Description", "lines", &typed.description),
     ];
-    let asked = descriptor.fields(protocol).filter(|field| !provided(&field.name));
+    // A named credential says where requests go and what proves them: the rest of what the connector asks is asked.
+    let by_name = !chosen.named.is_empty();
+    let given = |field: &turnbuckle::Field| {
+        field.kind == FieldKind::Secret || descriptor.endpoint() == Some(field.name.as_str())
+    };
+    let asked = descriptor.settings.iter().filter(|field| !(by_name && given(field)));
+    let asked = asked.chain(protocol.into_iter().filter(|_| !by_name).flat_map(|protocol| &protocol.fields));
+    let asked = asked.filter(|field| !provided(&field.name));
     fields.extend(asked.map(|field| Field::of(field, typed.settings.get(&field.name).map(String::as_str), false)));
     fields.push(visibility_field(typed.private));
     Form::new(fields)
@@ -209,7 +242,8 @@ fn ways(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderView
             },
             sign_in: words::signs_in(protocol),
             path: format!("{base}?{}", query.finish()),
-            here: chosen.protocol == protocol.name && chosen.provider == name,
+            here: chosen.named.is_empty() && chosen.protocol == protocol.name && chosen.provider == name,
+            problem: None,
         }
     };
     let mut all = Vec::new();
@@ -221,16 +255,31 @@ fn ways(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderView
     all
 }
 
+/// Named credentials as the second step offers them.
+fn by_name(view: &ConnectorView, chosen: &Chosen, offered: &Offered) -> Vec<Way> {
+    let base = format!("/integrations/new/{}", segment(view.installed.reference.name.as_str()));
+    let way = |one: &NamedCredentialView| Way {
+        label: one.label.clone(),
+        help: one.url.clone(),
+        sign_in: "",
+        path: format!("{base}?named-credential={}", segment(&one.name)),
+        here: chosen.named == one.name,
+        problem: one.problem.as_deref().map(sentence),
+    };
+    offered.named.iter().map(way).collect()
+}
+
 fn shown(
     status: StatusCode,
     entered: &Entered,
     view: &ConnectorView,
-    providers: &[IdentityProviderView],
+    offered: &Offered,
     chosen: Chosen,
     form: Form,
 ) -> Response {
     let descriptor = &view.installed.descriptor;
     let protocol = descriptor.protocol(&chosen.protocol);
+    let named = offered.named(&chosen.named);
     let action = format!("/integrations/new/{}", segment(view.installed.reference.name.as_str()));
     page(
         status,
@@ -240,13 +289,14 @@ fn shown(
             publisher: descriptor.publisher.clone(),
             version: view.installed.reference.version.to_string(),
             logo: words::logo(&view.installed).big(),
-            origins: origins(&descriptor.origins),
+            origins: named.map_or_else(|| origins(&descriptor.origins), |named| vec![named.url.clone()]),
             deprecated: descriptor.lifecycle == turnbuckle::Lifecycle::Deprecated,
             documentation: documentation(descriptor.documentation.as_deref()),
             action,
-            ways: ways(view, &chosen, providers),
-            browser: protocol.is_some_and(|protocol| protocol.sign_in == SignIn::Browser),
-            chosen: protocol.map(|_| chosen),
+            ways: ways(view, &chosen, &offered.providers),
+            named: by_name(view, &chosen, offered),
+            browser: named.is_none() && protocol.is_some_and(|protocol| protocol.sign_in == SignIn::Browser),
+            chosen: (named.is_some() || protocol.is_some()).then_some(chosen),
             form,
         },
     )
@@ -264,9 +314,13 @@ pub(crate) async fn create(
     posted: Posted,
 ) -> Result<Response, Failed> {
     let view = usable(&console, &entered, &name)?;
-    let providers = providers(&console, &entered, &view)?;
-    let chosen =
-        Chosen { protocol: posted.get("protocol").to_owned(), provider: posted.get("identity-provider").to_owned() };
+    let offered = Offered::of(&console, &entered, &view)?;
+    let chosen = Chosen {
+        protocol: posted.get("protocol").to_owned(),
+        provider: posted.get("identity-provider").to_owned(),
+        named: posted.get("named-credential").to_owned(),
+    };
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let typed = Typed {
         name: posted.get("name").to_owned(),
         description: posted.get("description").to_owned(),
@@ -278,21 +332,25 @@ pub(crate) async fn create(
         description: typed.description.clone(),
         connector: view.installed.reference.name.to_string(),
         connector_version: Some(view.installed.reference.version.clone()),
-        protocol: Some(chosen.protocol.clone()),
+        protocol: Some(chosen.protocol.clone()).filter(|name| !name.is_empty() || chosen.named.is_empty()),
         settings: typed.settings.clone(),
         secrets: form::secrets(&posted),
-        identity_provider: Some(chosen.provider.clone()).filter(|name| !name.is_empty()),
-        named_credential: None,
+        identity_provider: given(&chosen.provider),
+        named_credential: given(&chosen.named),
         tokens: None,
         visibility: if typed.private { Visibility::Private } else { Visibility::Shared },
     };
     let wrong = |problems: Vec<FieldProblem>, words: Option<String>, status: StatusCode| {
-        let mut form = filled(&view, &chosen, &providers, &typed);
-        form.blame(problems);
+        let mut form = filled(&view, &chosen, &offered, &typed);
+        // It is no field of the form: what is wrong with it is said of the whole.
+        let (of_named, of_fields): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.field == "named-credential");
+        form.blame(of_fields);
+        of_named.iter().for_each(|problem| form.object(&problem.message));
         if let Some(words) = words {
             form.object(&words);
         }
-        shown(status, &entered, &view, &providers, chosen.clone(), form)
+        shown(status, &entered, &view, &offered, chosen.clone(), form)
     };
     match console.host.create_connection(&entered.actor, new).await {
         Ok(made) => {

@@ -247,6 +247,10 @@ pub(crate) fn need(view: &ConnectionView) -> Option<Need> {
     let said = view.verdict.as_ref().map(|verdict| super::answer::sentence(&verdict.message)).unwrap_or_default();
     match view.status {
         Status::Active | Status::Disabled | Status::Degraded => None,
+        Status::NeedsReconnect if view.named_credential.is_some() => {
+            let words = format!("{said} {}", super::answer::sentence("its named credential has to be signed in anew"));
+            Some(Need { words, path: format!("{path}/reconnect"), verb: "See how", window: true })
+        }
         Status::NeedsReconnect => {
             Some(Need { words: said, path: format!("{path}/reconnect"), verb: "Reconnect", window: true })
         }
