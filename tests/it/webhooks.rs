@@ -411,3 +411,14 @@ fn the_command_sets_webhooks_up_and_shows_how_they_stand() {
     world.run(&["setup", "webhook", "remove", "shop"]).done();
     world.run(&["setup", "webhook", "show", "shop"]).ended(4);
 }
+
+#[test]
+fn a_webhook_of_somebody_who_is_removed_is_switched_off() {
+    let scene = Scene::http();
+    let carol = user(&scene.server, "carol", &["manage-setup", "view-connections"]);
+    let url = json!({"url": format!("{}/hook", scene.upstream.origin())});
+    put(&carol, "/webhooks/hook", &url).ended(201);
+    assert_eq!(shown(&scene.api, "hook")["enabled"], true);
+    delete(&scene.api, "/setup/users/carol").ended(204);
+    assert_eq!(shown(&scene.api, "hook")["enabled"], false, "whoever gets the name later is told about to nobody else");
+}
