@@ -144,3 +144,30 @@ fn a_client_that_an_operator_registers_takes_its_fields_from_the_form() {
     let refused = desk.post(kept, kept, &[]).ended(409).text();
     assert!(refused.contains("<bdi>CRM</bdi>"), "{refused}");
 }
+
+#[test]
+fn adding_what_is_there_already_changes_nothing_of_it() {
+    let scene = Scene::http();
+    let put = |path: &str, body: serde_json::Value| scene.api.send(Method::PUT, path, &body).ended(200);
+    put("/setup/permission-sets/plain", json!({"permissions": ["view-connections"]}));
+    put("/setup/users/ada", json!({"permission-sets": ["plain"], "enabled": false}));
+    let client = json!({
+        "connector": "http", "protocol": "oauth2", "client-id": "app", "client-secret": TOKEN,
+        "settings": {"authorization-server": "https://login.example.com"},
+    });
+    put("/setup/identity-providers/login", client);
+    let mut desk = Desk::of(&scene);
+    for (kind, name, fields) in [
+        ("permission-sets", "plain", &[("permission", "manage-setup")][..]),
+        ("users", "Ada ", &[("enabled", "true")]),
+        ("identity-providers", "login", &[("connector", "http oauth2"), ("client-id", "another")]),
+    ] {
+        let path = format!("/setup/{kind}/+");
+        let there = format!("/setup/{kind}/{}", name.trim().to_lowercase());
+        let before = scene.api.get(&there).ended(200).json();
+        let form = [&[("name", name)], fields].concat();
+        let refused = desk.post(&path, &path, &form).ended(422).text();
+        assert!(refused.contains("s the name of another one already"), "{kind}: {refused}");
+        assert_eq!(scene.api.get(&there).ended(200).json(), before, "{kind}");
+    }
+}

@@ -43,14 +43,12 @@ impl Credentials {
         put: PutExternalCredential,
     ) -> Result<ExternalCredentialView, Error> {
         let (credentials, actor, name) = (self.clone(), actor.clone(), name.to_owned());
-        let view = self
-            .store
+        self.store
             .write(move |writer| {
                 let external = credentials.set_external(writer, &actor, &name, put)?;
                 external_view(writer, external)
             })
-            .await?;
-        Ok(view)
+            .await
     }
 
     /// Adds a principal, or changes it; what it can obtain without a person is obtained at once.

@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{
-    ConnectorFilter, Error, NewToken, Permission, PutIdentityProvider, PutPermissionSet, PutUser, Secret, SignIn,
+    ConnectorFilter, Error, FieldProblem, NewToken, Permission, PutIdentityProvider, PutPermissionSet, PutUser, Secret,
+    SignIn,
 };
 
 use super::answer::{Failed, page, segment, to};
@@ -217,6 +218,18 @@ fn named<'a>(name: &'a str, posted: &'a Posted) -> &'a str {
     if name == NEW { posted.get("name") } else { name }
 }
 
+/// What is added has a name of its own: another one of that name keeps all that it has.
+fn free<T>(name: &str, found: &Result<T, Error>) -> Result<(), Error> {
+    match found {
+        Ok(_) if name == NEW => {
+            let message = "is the name of another one already; open that to change it".to_owned();
+            Err(Error::Invalid { problems: vec![FieldProblem { field: "name".into(), message }] })
+        }
+        // Not there, or for the call itself to say.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn permission_ticks(on: impl Fn(Permission) -> bool) -> Vec<Tick> {
     let tick = |permission: Permission| Tick {
         name: "permission".into(),
@@ -269,7 +282,10 @@ pub(crate) async fn put_set(
     let label = Some(posted.get("label").to_owned()).filter(|label| !label.is_empty());
     let put = PutPermissionSet { label, permissions: Some(permissions(&posted)), principals: None };
     let key = named(&name, &posted).to_owned();
-    let outcome = console.host.put_permission_set(&entered.actor, &key, put).await;
+    let outcome = match free(&name, &console.host.permission_set(&entered.actor, &key)) {
+        Ok(()) => console.host.put_permission_set(&entered.actor, &key, put).await,
+        Err(taken) => Err(taken),
+    };
     ended(&entered, outcome, &format!("The permission set {key} is saved"), |status, problems, words| {
         let mut form = set_fields(&name, posted.get("name"), posted.get("label"));
         form.blame(problems);
@@ -337,7 +353,11 @@ pub(crate) async fn put_user(
         enabled: Some(enabled),
     };
     let key = named(&name, &posted).to_owned();
-    match console.host.put_user(&entered.actor, &key, put).await {
+    let outcome = match free(&name, &console.host.user(&entered.actor, &key)) {
+        Ok(()) => console.host.put_user(&entered.actor, &key, put).await,
+        Err(taken) => Err(taken),
+    };
+    match outcome {
         Err(Error::Invalid { problems }) => {
             let mut form = user_fields(&name, posted.get("name"), posted.get("label"), enabled);
             form.blame(problems);
@@ -514,7 +534,10 @@ pub(crate) async fn put_provider(
         settings,
     };
     let key = named(&name, &posted).to_owned();
-    let outcome = console.host.put_identity_provider(&entered.actor, &key, put).await;
+    let outcome = match free(&name, &console.host.identity_provider(&entered.actor, &key)) {
+        Ok(()) => console.host.put_identity_provider(&entered.actor, &key, put).await,
+        Err(taken) => Err(taken),
+    };
     let typed = |key: &str| posted.get(key).to_owned();
     let mut form = provider_fields(&console, &entered, &name, &typed, name != NEW)?;
     ended(&entered, outcome, &format!("The identity provider {key} is saved"), |status, problems, words| {

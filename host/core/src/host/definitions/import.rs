@@ -36,6 +36,13 @@ struct Thing {
     permission: Permission,
 }
 
+impl Thing {
+    /// Something that whoever looks after the host sets up.
+    fn of_setup(kind: &'static str, name: &str, there: bool, fields: Vec<String>, needs: Vec<String>) -> Self {
+        Self { kind, name: name.to_owned(), there, fields, needs, permission: Permission::ManageSetup }
+    }
+}
+
 impl Importing<'_> {
     /// A secret that nothing in the text has a place for is a slip of the pen.
     pub(super) fn known_secrets(&self, definitions: &Definitions) -> Result<(), Error> {
@@ -172,14 +179,7 @@ impl Importing<'_> {
         let stored: Vec<_> = old.iter().filter(|old| old.has_secret).map(|_| "client-secret".to_owned()).collect();
         let (mut secrets, needs) = self.secrets_of("identity-provider", &new.name, &new.secrets, &stored);
         fields.extend(given_anew(old.is_some(), &secrets));
-        let thing = Thing {
-            kind: "identity-provider",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs,
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("identity-provider", &new.name, old.is_some(), fields, needs);
         let doing = async move {
             let put = PutIdentityProvider {
                 label: new.label,
@@ -211,14 +211,7 @@ impl Importing<'_> {
         let stored = old.as_ref().map_or(&[][..], |old| &old.secrets);
         let (secrets, needs) = self.secrets_of("external-credential", &new.name, &new.secrets, stored);
         fields.extend(given_anew(old.is_some(), &secrets));
-        let thing = Thing {
-            kind: "external-credential",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs,
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("external-credential", &new.name, old.is_some(), fields, needs);
         let doing = async move {
             let put = PutExternalCredential {
                 label: new.label,
@@ -256,14 +249,7 @@ impl Importing<'_> {
         let stored = old.as_ref().map_or(&[][..], |old| &old.secrets);
         let (secrets, needs) = self.secrets_of("principal", &new.name, &new.secrets, stored);
         fields.extend(given_anew(old.is_some(), &secrets));
-        let thing = Thing {
-            kind: "principal",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs,
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("principal", &new.name, old.is_some(), fields, needs);
         let doing = async move {
             let put = PutPrincipal {
                 label: new.label,
@@ -297,14 +283,7 @@ impl Importing<'_> {
                 ("enabled", new.enabled != old.enabled),
             ])
         });
-        let thing = Thing {
-            kind: "named-credential",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs: Vec::new(),
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("named-credential", &new.name, old.is_some(), fields, Vec::new());
         let doing = async move {
             let put = PutNamedCredential {
                 label: new.label,
@@ -338,14 +317,7 @@ impl Importing<'_> {
                 ("principals", new.principals != old.principals),
             ])
         });
-        let thing = Thing {
-            kind: "permission-set",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs: Vec::new(),
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("permission-set", &new.name, old.is_some(), fields, Vec::new());
         let doing = async move {
             let put = PutPermissionSet {
                 label: new.label,
@@ -377,14 +349,7 @@ impl Importing<'_> {
                 ("permission-sets", new.permission_sets != old.permission_sets),
             ])
         });
-        let thing = Thing {
-            kind: "user",
-            name: new.name.clone(),
-            there: old.is_some(),
-            fields,
-            needs: Vec::new(),
-            permission: Permission::ManageSetup,
-        };
+        let thing = Thing::of_setup("user", &new.name, old.is_some(), fields, Vec::new());
         let doing = async move {
             let put =
                 PutUser { label: new.label, permission_sets: Some(new.permission_sets), enabled: Some(new.enabled) };
