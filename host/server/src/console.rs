@@ -76,12 +76,7 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/connectors/{name}/remove", get(connectors::remove_form).post(connectors::remove))
         .route("/icons/{name}", get(assets::icon))
         .route("/audit", get(audit::list))
-        .route("/setup", get(setup::overview))
-        .route("/setup/identity-providers/{name}", get(setup::provider_form).post(setup::put_provider))
-        .route("/setup/permission-sets/{name}", get(setup::set_form).post(setup::put_set))
-        .route("/setup/users/{name}", get(setup::user_form).post(setup::put_user))
-        .route("/setup/tokens/{name}", get(setup::token_form).post(setup::create_token))
-        .route("/setup/{kind}/{name}/remove", get(setup::remove_form).post(setup::remove))
+        .merge(setup::router())
         .route("/sign-out", post(sign_in::sign_out))
         .layer(middleware::from_fn_with_state(console.clone(), gate::enter))
         // The gate has limits of its own.
