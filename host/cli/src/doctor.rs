@@ -7,7 +7,7 @@ use std::path::Path;
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 use serde_json::json;
-use turnbuckle::{ConnectorView, HealthReport, HealthState, HostReport};
+use turnbuckle::{ConnectorView, HealthReport, HealthState, HostReport, WebhookView};
 
 use crate::Session;
 use crate::client::{Client, Place, client_of};
@@ -201,6 +201,7 @@ async fn host(session: &Session) -> Vec<Finding> {
                 .push(Finding::ok("master key", format!("{} from {}", report.master_key, report.master_key_source)));
             findings.push(connectors(&client).await);
             findings.push(checks(&client).await);
+            findings.extend(webhooks(&client).await);
             findings.push(if report.pooling {
                 Finding::ok("memory", "instances of connectors come from a pool")
             } else {
@@ -270,6 +271,11 @@ async fn checks(client: &Client) -> Finding {
             "turnbuckle health resume",
         ),
         HealthState::Paused => Finding::ok(NAME, format!("paused {}; none is due", health.reason.unwrap_or_default())),
+        HealthState::Running if health.faults > 0 => Finding::warn(
+            NAME,
+            format!("running; {due}{more} due; {} broke off by a fault of this program", count(health.faults, "check")),
+            "the log says which; it is tried again, later each time",
+        ),
         HealthState::Running => match health.origins.iter().find(|origin| origin.held_by.is_some()) {
             Some(held) => Finding::warn(
                 NAME,
@@ -279,6 +285,14 @@ async fn checks(client: &Client) -> Finding {
             None => Finding::ok(NAME, format!("running; {due}{more} due")),
         },
     }
+}
+
+/// Endpoints whose deliveries broke off; nothing is said where none did, or where the token may not know.
+async fn webhooks(client: &Client) -> Option<Finding> {
+    let webhooks = client.get(&["webhooks"]).answer::<Vec<WebhookView>>().await.ok()?.view;
+    let found = webhooks.iter().find_map(|webhook| Some((&webhook.name, webhook.fault.as_ref()?)));
+    let (name, fault) = found?;
+    Some(Finding::warn("webhooks", format!("{name}: {fault}"), "the log says more; nothing is lost, it is tried again"))
 }
 
 async fn client(session: &Session, findings: &mut Vec<Finding>) -> Result<Option<Client>, Error> {

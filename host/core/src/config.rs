@@ -192,8 +192,10 @@ impl Default for HealthConfig {
 pub struct EventsConfig {
     /// For how many days an event is kept: 7.
     pub keep_days: Option<u32>,
-    /// How many events are kept: 100,000.
+    /// How many events are kept, `connection.refreshed` aside: 100,000.
     pub keep_records: Option<u32>,
+    /// How many of that type: 20,000. Where tokens are short they would push all others out; one that went leaves a gap.
+    pub keep_renewals: Option<u32>,
 }
 
 /// `[limits]`: what is left out keeps its default.
@@ -264,6 +266,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("metrics.open", Kind::Switch),
     ("events.keep-days", Kind::Number),
     ("events.keep-records", Kind::Number),
+    ("events.keep-renewals", Kind::Number),
     ("limits.component-mib", Kind::Number),
     ("limits.compile-seconds", Kind::Number),
     ("limits.compile-memory-mib", Kind::Number),
@@ -362,9 +365,11 @@ impl Config {
             }
         }
         self.health.check(&mut problems);
-        for (key, given) in
-            [("events.keep-days", self.events.keep_days), ("events.keep-records", self.events.keep_records)]
-        {
+        for (key, given) in [
+            ("events.keep-days", self.events.keep_days),
+            ("events.keep-records", self.events.keep_records),
+            ("events.keep-renewals", self.events.keep_renewals),
+        ] {
             if given == Some(0) {
                 problems.push(FieldProblem::new(key, "must be at least 1: whoever follows would miss every event"));
             }

@@ -27,7 +27,7 @@ use lru::LruCache;
 use tracing::Instrument as _;
 
 use crate::catalog::Catalog;
-use crate::credentials::{self, Credentials, Pinned, Unusable, Usable};
+use crate::credentials::{self, Credentials, Pace, Pinned, Unusable, Usable, is_held};
 use crate::egress::{self, Call, Egress};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent};
@@ -90,6 +90,12 @@ impl std::fmt::Debug for Connections {
 impl Connections {
     pub(crate) fn new(parts: Parts) -> Self {
         Self { parts, running: Arc::default(), proven: Arc::new(Mutex::new(LruCache::new(upkeep::PROVEN))) }
+    }
+
+    /// The same connections, for work that nobody asked for.
+    pub(crate) fn paced(&self, pace: Pace) -> Self {
+        let parts = Parts { credentials: self.credentials.paced(pace), ..self.parts.clone() };
+        Self { parts, ..self.clone() }
     }
 
     /// The connection of this id or name, where the actor may know of it.
@@ -195,6 +201,14 @@ impl Connections {
         if !connection.enabled {
             return Err(disabled(&connection));
         }
+        match self.test_run(actor, connection.clone()).await {
+            // A check that nobody asked for came first, and had to wait: whoever asks need not.
+            Err(error) if is_held(&error) && !self.credentials.is_paced() => self.test_run(actor, connection).await,
+            tested => tested,
+        }
+    }
+
+    async fn test_run(&self, actor: &Actor, connection: Connection) -> Result<(), Error> {
         let run = {
             let mut running = self.running.lock().expect("no holder of this lock panics");
             let key = (connection.id, connection.version);

@@ -4,6 +4,7 @@ mod answer;
 mod grant;
 mod named;
 mod native;
+mod pace;
 mod plan;
 mod provider;
 mod renew;
@@ -36,6 +37,7 @@ use vault::{Vault, VaultError};
 pub(crate) use grant::{Obtained, Opened};
 pub(crate) use named::Endpoint;
 pub(crate) use native::protocols;
+pub(crate) use pace::{Pace, held, is_held};
 pub use sign_in::sign_in_cookie;
 pub(crate) use sign_in::{Begin, Callback, Finish, Return};
 pub(crate) use usable::{Staged, Usable};
@@ -66,6 +68,8 @@ pub(crate) struct Credentials {
     kept: Arc<Mutex<LruCache<ConnectionId, Arc<Usable>>>>,
     /// Renewals under way: whoever needs the same one waits for it.
     renewing: Arc<Mutex<HashMap<ConnectionId, renew::Running>>>,
+    /// Of work that nobody asked for.
+    pace: Option<Pace>,
 }
 
 impl std::ops::Deref for Credentials {
@@ -99,7 +103,7 @@ impl<E: Into<Error>> From<E> for Unusable {
 impl Credentials {
     pub(crate) fn new(parts: Parts) -> Self {
         let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
-        Self { parts, kept, renewing: Arc::default() }
+        Self { parts, kept, renewing: Arc::default(), pace: None }
     }
 
     pub(crate) fn vault(&self) -> &Vault {

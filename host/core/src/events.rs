@@ -6,12 +6,13 @@
 
 mod delivery;
 mod sign;
+mod tasks;
 mod webhooks;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
@@ -29,7 +30,9 @@ use crate::model::outside::Outside;
 use crate::model::view::{EventFilter, EventPage};
 use crate::store::{EventQuery, Followed, Store};
 
-pub use delivery::Delivering;
+use tasks::Faults;
+
+pub use tasks::Delivering;
 
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 500;
@@ -49,6 +52,8 @@ pub(crate) struct Parts {
     changed: watch::Sender<u64>,
     /// Whether somebody delivers already.
     delivering: AtomicBool,
+    /// Endpoints whose deliveries broke off.
+    faults: Mutex<Faults>,
 }
 
 /// The outbox, and its endpoints.
@@ -120,7 +125,7 @@ impl Outbox {
     pub(crate) fn new(store: Store, egress: Egress, credentials: Credentials, outside: Outside) -> Self {
         let (changed, _nobody_yet) = watch::channel(0);
         let delivering = AtomicBool::new(false);
-        Self { parts: Arc::new(Parts { store, egress, credentials, outside, changed, delivering }) }
+        Self { parts: Arc::new(Parts { store, egress, credentials, outside, changed, delivering, faults: Mutex::default() }) }
     }
 
     /// Events behind a cursor, or from now on.

@@ -10,13 +10,16 @@ mod limits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::connections::Connections;
+use crate::credentials::{Pace, held, is_held};
 use crate::model::actor::Actor;
 use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::connection::Status;
@@ -87,6 +90,8 @@ struct State {
     reached: Option<Vec<u8>>,
     /// By who alone may know of them; nobody in particular for what is shared.
     done: HashMap<Option<String>, Tally>,
+    /// Of this program.
+    faults: u64,
 }
 
 /// What was overdue when this host was opened.
@@ -111,7 +116,7 @@ struct Running(Arc<Mutex<State>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.lock().expect("no holder of this lock panics").running -= 1;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).running -= 1;
     }
 }
 
@@ -137,6 +142,7 @@ impl Health {
             away: None,
             reached: None,
             done: HashMap::new(),
+            faults: 0,
         };
         Self {
             store,
@@ -149,8 +155,9 @@ impl Health {
         }
     }
 
+    /// A fault of a moment must not end all upkeep: what it left half done is a count.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What tells that there may be more to do.
@@ -185,7 +192,7 @@ impl Health {
             let health = self.clone();
             tasks.spawn(async move {
                 let _under_way = under_way;
-                health.look_after(due).await;
+                health.look_after_whatever(due).await;
             });
         }
         Ok(())
@@ -255,10 +262,28 @@ impl Health {
         Ok(picked)
     }
 
+    /// What breaks off by a fault of this program is put off like what fails, and counted: it would come up again at once.
+    async fn look_after_whatever(&self, due: Upcoming) {
+        let (id, what, begun) = (due.id, due.what, self.outside.now());
+        if AssertUnwindSafe(self.look_after(due)).catch_unwind().await.is_ok() {
+            return;
+        }
+        self.broke_off();
+        tracing::error!(connection = %id, what = what.name(), "broke off by a fault of this program; put off");
+        if let Err(error) = self.store.write(move |writer| writer.put_off(id, what, begun, None)).await {
+            tracing::warn!(connection = %id, %error, "could not be put off");
+        }
+    }
+
+    /// Counts a fault of this program.
+    pub(crate) fn broke_off(&self) {
+        self.lock().faults += 1;
+    }
+
     async fn look_after(&self, due: Upcoming) {
         let Upcoming { id, what, lane, private_to, .. } = due;
         let outcome = match what {
-            Upkeep::Check => self.connections.check(id).await,
+            Upkeep::Check => self.connections.paced(self.pace()).check(id).await,
             Upkeep::Renewal => self.connections.renew_ahead(id).await,
         };
         let now = self.outside.now();
@@ -278,6 +303,10 @@ impl Health {
                     state.limits.rest(&lane, now, retry_after);
                 }
             }
+            Err(error) if is_held(&error) => {
+                measure::upkeep(what, error.code());
+                tracing::debug!(connection = %id, %error, "put off");
+            }
             Err(error) => {
                 measure::upkeep(what, error.code());
                 tracing::warn!(connection = %id, %error, what = what.name(), "could not be made unasked; put off");
@@ -294,6 +323,26 @@ impl Health {
         if let Err(error) = put_off {
             tracing::warn!(connection = %id, %error, "could not be put off");
         }
+    }
+
+    /// Gives leave for what a check turns out to need at another place than its own.
+    fn pace(&self) -> Pace {
+        let health = self.clone();
+        Pace::new(move |place| {
+            let health = health.clone();
+            async move { health.admit(place).await }.boxed()
+        })
+    }
+
+    async fn admit(&self, place: String) -> Result<(), Error> {
+        let now = self.outside.now();
+        let taken = self.store.read(|reader| {
+            let mut state = self.lock();
+            let taken = state.limits.take(&place, now, |day| reader.spent(day, &place))?;
+            Ok(taken.map(|()| state.limits.spent(std::iter::once(place.clone()))))
+        })?;
+        let (day, spent) = taken.map_err(|why| held(&place, why.name()))?;
+        self.store.write(move |writer| writer.spend(day, &spent).map_err(Error::from)).await
     }
 
     fn paused_by(&self) -> Result<Option<String>, Error> {
@@ -319,11 +368,11 @@ impl Health {
         Ok(())
     }
 
-    /// Tells the recorder how much waits, and how connections stand.
+    /// Tells the recorder how much waits, and how those connections stand that everybody may see.
     pub(crate) fn measure(&self) -> Result<(), Error> {
         let now = self.outside.now();
         let (due, counts) =
-            self.store.read(|reader| Ok((reader.due(now, None, COUNTED)?.len(), reader.count_by_status()?)))?;
+            self.store.read(|reader| Ok((reader.due(now, None, COUNTED)?.len(), reader.count_by_status(None)?)))?;
         let under_way = self.lock().under_way.len();
         measure::upkeep_waiting(due.saturating_sub(under_way), under_way);
         for status in Status::ALL {
@@ -336,11 +385,7 @@ impl Health {
     pub(crate) fn report(&self, actor: &Actor, integrations: bool) -> Result<HealthReport, Error> {
         let now = self.outside.now();
         let (due, next, connections) = self.store.read(|reader| {
-            let mut counts = reader.count_by_status()?;
-            for (status, hidden) in reader.count_hidden_by_status(actor.name())? {
-                let count = counts.entry(status).or_default();
-                *count = count.saturating_sub(hidden);
-            }
+            let counts = reader.count_by_status(Some(actor.name()))?;
             let next = reader.next_due(now, COUNTED)?;
             Ok((reader.due(now, None, COUNTED)?, next, by_status(&counts)))
         })?;
@@ -374,7 +419,7 @@ impl Health {
             done.renewed += tally.renewed;
             done.not_renewed += tally.not_renewed;
         }
-        let running = state.running > 0;
+        let (running, faults) = (state.running > 0, state.faults);
         drop(state);
         let (state, reason) = self.state_of(integrations, running)?;
         let next = next.into_iter().find(|due| seen(&due.private_to)).map(|due| due.at);
@@ -389,6 +434,7 @@ impl Health {
             origins,
             next,
             done,
+            faults,
         })
     }
 

@@ -50,7 +50,7 @@ use crate::model::schedule::Schedule;
 pub(crate) use audit::Retention;
 pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
-pub(crate) use events::{EventQuery, Followed};
+pub(crate) use events::{EventQuery, EventsKept, Followed};
 pub(crate) use health::Upcoming;
 pub(crate) use notes::Noting;
 pub(crate) use transaction::{Reader, Writer};
@@ -92,11 +92,11 @@ pub(crate) struct Options {
     /// When the host looks at a connection unasked.
     pub(crate) schedule: Schedule,
     /// How long events are kept.
-    pub(crate) events: Retention,
+    pub(crate) events: EventsKept,
 }
 
 /// Events are for those who follow, not for the record: the audit is.
-pub(crate) const EVENTS: Retention = Retention { records: 100_000, days: 7 };
+pub(crate) const EVENTS: EventsKept = EventsKept { records: 100_000, renewals: 20_000, days: 7 };
 
 impl Default for Options {
     fn default() -> Self {

@@ -197,7 +197,10 @@ fn types(types: &[EventType]) -> String {
 fn enabled(view: &WebhookView) -> String {
     match &view.disabled_for {
         Some(why) => format!("no: {why}"),
-        None => yes_no(view.enabled).into(),
+        None => match &view.fault {
+            Some(fault) => format!("{}: {fault}", yes_no(view.enabled)),
+            None => yes_no(view.enabled).into(),
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use comfy_table::{Cell, Color};
 use turnbuckle::{Activity, HealthReport, HealthState, Page};
 
 use super::audit::ended;
-use super::{Facts, Rows, cell, line, time};
+use super::{Facts, Rows, cell, count, line, time};
 
 pub(crate) fn report(report: &HealthReport) -> String {
     let mut facts = Facts::new();
@@ -31,6 +31,10 @@ pub(crate) fn report(report: &HealthReport) -> String {
     let done = &report.done;
     facts.text("Checked", &format!("{} passed, {} failed", done.passed, done.failed));
     facts.text("Renewed", &format!("{}, {} could not be", done.renewed, done.not_renewed));
+    if report.faults > 0 {
+        let words = format!("{}, by faults of this program: see its log", count(report.faults, "time"));
+        facts.fact("Broke off", Cell::new(words).fg(Color::Yellow));
+    }
     let mut text = facts.into_text();
     if !report.origins.is_empty() {
         let mut rows = Rows::new(&["waiting", "for", "held by", "until"]);

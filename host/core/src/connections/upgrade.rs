@@ -1,16 +1,17 @@
 //! Moving connections from one version of their connector to another, and saying first what that changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Obtaining;
 use super::{Connections, form, named, visible};
 use crate::catalog::differences;
 use crate::credentials::Pinned;
 use crate::model::actor::Actor;
-use crate::model::connection::{ChangeKind, Connection};
+use crate::model::connection::{ChangeKind, Connection, Visibility};
 use crate::model::connector::Installed;
 use crate::model::error::Error;
 use crate::model::event::{ConnectorUpgraded, EventData, Telling};
+use crate::model::id::ConnectionId;
 use crate::model::view::{ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
 
 const MOST: usize = 1_000_000;
@@ -59,6 +60,8 @@ impl Connections {
                 hint: Some("look at them with --dry-run; if they are right, upgrade with --accept".into()),
             });
         }
+        let shared = |connection: &&Connection| connection.visibility == Visibility::Shared;
+        let shared: BTreeSet<_> = moving.iter().filter(shared).map(|connection| connection.id).collect();
         for connection in moving {
             let (id, name, from) = (connection.id, shown(actor, &connection), connection.connector.version.clone());
             // One that can't be moved does not hide what became of the others.
@@ -71,13 +74,21 @@ impl Connections {
                 attention: vec![error.to_string()],
             }));
         }
-        self.tell_upgraded(actor, &target, &report).await?;
+        self.tell_upgraded(actor, &target, &report, &shared).await?;
         Ok(report)
     }
 
-    /// What was moved is on the disk one by one, each with an event of its own; this one says that it is over.
-    async fn tell_upgraded(&self, actor: &Actor, target: &Installed, report: &UpgradeReport) -> Result<(), Error> {
-        let count = |moved: bool| report.connections.iter().filter(|row| row.moved == moved).count() as u64;
+    /// What was moved is on the disk one by one, each with an event of its own; this one says that it is over. Everybody reads
+    /// it, so it tells nothing of private ones.
+    async fn tell_upgraded(
+        &self,
+        actor: &Actor,
+        target: &Installed,
+        report: &UpgradeReport,
+        shared: &BTreeSet<ConnectionId>,
+    ) -> Result<(), Error> {
+        let rows = || report.connections.iter().filter(|row| shared.contains(&row.id));
+        let count = |moved: bool| rows().filter(|row| row.moved == moved).count() as u64;
         if count(true) == 0 {
             return Ok(());
         }

@@ -59,12 +59,14 @@ impl Connections {
         Ok(tested.and_then(|connection| connection.verdict).map(|verdict| verdict.outcome))
     }
 
-    /// Renews a credential whose time has come, whoever uses it or nobody. Nothing where somebody did it meanwhile.
+    /// Renews a credential whose time has come, a connection's or a principal's, whoever uses it or nobody. Nothing where
+    /// somebody did it meanwhile.
     pub(crate) async fn renew_ahead(&self, id: ConnectionId) -> Result<Option<Outcome>, Error> {
         let now = self.outside.now();
         let (connection, credential, plan) =
             self.store.read(|reader| Ok((reader.connection(id)?, reader.credential(id)?, reader.plan(id)?)))?;
-        let (Some(connection), Some(credential)) = (connection, credential) else { return Ok(None) };
+        let Some(connection) = connection else { return self.credentials.renew_principal_ahead(id).await };
+        let Some(credential) = credential else { return Ok(None) };
         if plan.renewal.is_none_or(|due| due.at > now) {
             return Ok(None);
         }

@@ -51,7 +51,7 @@ impl Credentials {
             .await
     }
 
-    /// Adds a principal, or changes it; what it can obtain without a person is obtained at once.
+    /// Adds a principal, or changes it; what it can obtain without a person is obtained at once, where it is not there yet.
     pub(crate) async fn put_principal(
         &self,
         actor: &Actor,
@@ -61,7 +61,7 @@ impl Credentials {
         let (credentials, who, given) = (self.clone(), actor.clone(), name.to_owned());
         let principal = self.store.write(move |writer| credentials.set_principal(writer, &who, &given, put)).await?;
         if principal.kind == PrincipalKind::Named {
-            self.obtain_unattended(actor, &principal).await?;
+            self.obtain_lacking(actor, &principal).await?;
         }
         self.principal(actor, &principal.name)
     }
@@ -85,7 +85,7 @@ impl Credentials {
             })
             .await?;
         if let Some(principal) = principal.filter(|principal| principal.kind == PrincipalKind::Named) {
-            self.obtain_unattended(actor, &principal).await?;
+            self.obtain_lacking(actor, &principal).await?;
         }
         self.named(actor, &named.name)
     }

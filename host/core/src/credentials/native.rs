@@ -13,7 +13,7 @@ use crate::model::authentication::{
 use crate::model::descriptor::{Choice, Field, FieldKind, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::id::kebab;
-use crate::model::named::HeaderTemplate;
+use crate::model::named::{AUTHORIZATION_URL, HeaderTemplate};
 use crate::model::origin::Origin;
 use crate::model::template::Template;
 use crate::model::view::CredentialProtocol;
@@ -26,7 +26,6 @@ const CLIENT: &str = "oauth2-client-credentials";
 const ASSERTION: &str = "jwt-bearer";
 const BROWSER: &str = "oauth2";
 
-const AUTHORIZATION_URL: &str = "authorization-url";
 const TOKEN_URL: &str = "token-url";
 const REVOCATION_URL: &str = "revocation-url";
 /// Fields that say where somebody signs in.

@@ -143,10 +143,11 @@ impl Credentials {
         let (name, who, now) = (name.to_owned(), actor.name().to_owned(), self.outside.now());
         self.store
             .write(move |writer| {
-                let provider =
-                    writer.identity_provider(&name)?.ok_or_else(|| Error::not_found("identity provider", &name))?;
+                if writer.identity_provider(&name)?.is_none() {
+                    return Err(Error::not_found("identity provider", &name));
+                }
                 let mut users = Vec::new();
-                for id in writer.connections_by_provider(&provider.connector, &name, 20)? {
+                for id in writer.connections_by_provider(&name, 20)? {
                     let Some(connection) = writer.connection(id)? else { continue };
                     let hidden = connection.visibility == Visibility::Private && connection.owner != who;
                     let shown = if hidden { id.to_string() } else { connection.name };

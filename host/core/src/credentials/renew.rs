@@ -21,6 +21,7 @@ use crate::model::error::Error;
 use crate::model::event::Telling;
 use crate::model::id::ConnectionId;
 use crate::model::measure;
+use crate::model::named::Holder;
 use crate::model::verdict::{Failure, FailureKind};
 
 pub(super) type Running = Shared<BoxFuture<'static, Result<(), Arc<Unusable>>>>;
@@ -69,6 +70,7 @@ impl Credentials {
     }
 
     pub(super) async fn renew_of(&self, pinned: Pinned<'_>, seen: u64) -> Result<(), Unusable> {
+        self.leave(pinned, seen).await?;
         let run = {
             let mut renewing = self.renewing.lock().expect("no holder of this lock panics");
             match renewing.get(&pinned.connection.id) {
@@ -176,6 +178,9 @@ impl Credentials {
                 if current != seen || (connection.is_none() && holder.is_none()) {
                     return Ok::<_, Error>(false);
                 }
+                if let Some(holder) = holder.filter(|holder| holder.problem.is_some()) {
+                    writer.put_holder(&Holder { problem: None, ..holder })?;
+                }
                 // Of a principal only the audit tells: whose it is, is not for everybody.
                 if let Some(connection) = connection {
                     writer.tell(Telling::refreshed(now, &who, &connection, renewed.expires_at))?;
@@ -220,7 +225,14 @@ impl Credentials {
                 true => Failure { kind: FailureKind::Unauthorized, ..broke.failure },
                 false => broke.failure,
             };
-            return Ok(Some(Broke { failure, ..broke }.into()));
+            let unusable = Unusable::from(Broke { failure, ..broke });
+            if let Unusable::Failed(failure) = &unusable
+                && !is_passing(&failure.kind)
+            {
+                // A connection has its verdict for it.
+                self.rejected(id, failure.message.clone()).await?;
+            }
+            return Ok(Some(unusable));
         }
         if answer::is_invalid_grant(&broke.failure) {
             let ended = if was_in_doubt { Ended::UnknownRotation } else { Ended::Revoked };

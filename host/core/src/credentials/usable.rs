@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::grant::{Obtained, nothing_brought};
 use super::named::is_holder;
+use super::pace::is_held;
 use super::renew::is_passing;
 use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable};
@@ -137,6 +138,9 @@ impl Credentials {
                 {
                     tracing::warn!(connection = %connection.id, failure = failure.message, "not renewed ahead of its expiry");
                 }
+                Err(Unusable::Error(error))
+                    if is_held(&error)
+                        && credential.as_ref().is_some_and(|known| known.expires_at.is_some_and(|at| now < at)) => {}
                 Err(other) => return Err(other),
             }
         }

@@ -9,8 +9,7 @@
 //!
 //! Time is the host's clock, looked at every moment while something waits: a clock that is turned needs no timer to be told.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,10 +18,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
 
 use super::webhooks::of;
-use super::{Outbox, Parts, sign};
+use super::{Parts, sign};
 use crate::egress::{Egress, Message};
 use crate::model::actor::Permission;
 use crate::model::audit::AuditAction;
@@ -51,78 +49,12 @@ const UNSAVED: Duration = Duration::from_secs(1);
 /// As many events that it does not want may be looked at again after a start.
 const PASSED: u64 = 64;
 /// How often the clock is looked at while something waits for its time.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// Who does what nobody asked for.
 const HOST: &str = "host";
 
-/// Webhooks are delivered as long as this is kept.
-#[derive(Debug)]
-#[must_use = "deliveries end when it is dropped"]
-pub struct Delivering {
-    task: Option<(JoinHandle<()>, Weak<Parts>)>,
-}
-
-impl Drop for Delivering {
-    fn drop(&mut self) {
-        let Some((task, parts)) = self.task.take() else { return };
-        task.abort();
-        if let Some(parts) = parts.upgrade() {
-            parts.delivering.store(false, Ordering::Release);
-        }
-    }
-}
-
-impl Outbox {
-    /// Begins to deliver, unless somebody does already.
-    pub(crate) fn deliver(&self) -> Delivering {
-        if self.parts.delivering.swap(true, Ordering::AcqRel) {
-            return Delivering::nothing();
-        }
-        let parts = Arc::downgrade(&self.parts);
-        Delivering { task: Some((tokio::spawn(run(parts.clone())), parts)) }
-    }
-}
-
-impl Delivering {
-    /// Delivers nothing.
-    pub(crate) fn nothing() -> Self {
-        Self { task: None }
-    }
-}
-
-/// Gives each endpoint that is enabled its task. None of them keeps the store open while it waits: a host that is dropped
-/// is closed.
-async fn run(parts: Weak<Parts>) {
-    let Some(mut changed) = parts.upgrade().map(|parts| parts.changed.subscribe()) else { return };
-    let (mut tasks, mut names) = (JoinSet::new(), HashMap::new());
-    loop {
-        changed.borrow_and_update();
-        let Some(open) = parts.upgrade() else { return };
-        match open.store.read(|reader| reader.webhooks()) {
-            Ok(webhooks) => {
-                for webhook in webhooks.into_iter().filter(|webhook| webhook.enabled) {
-                    if !names.values().any(|name| *name == webhook.name) {
-                        let name = webhook.name.clone();
-                        names.insert(tasks.spawn(Endpoint::new(&open, &parts, webhook).run()).id(), name);
-                    }
-                }
-            }
-            Err(error) => tracing::error!(%error, "webhooks can't be read"),
-        }
-        drop(open);
-        tokio::select! {
-            changed = changed.changed() => if changed.is_err() { return },
-            Some(ended) = tasks.join_next_with_id() => match ended {
-                Ok((id, ())) => drop(names.remove(&id)),
-                // What panicked once would again: it rests until it is changed or the host starts again.
-                Err(error) => tracing::error!(%error, webhook = ?names.get(&error.id()), "deliveries ended"),
-            },
-        }
-    }
-}
-
 /// One endpoint at work.
-struct Endpoint {
+pub(super) struct Endpoint {
     parts: Weak<Parts>,
     egress: Egress,
     outside: Outside,
@@ -169,7 +101,7 @@ enum Step {
 }
 
 impl Endpoint {
-    fn new(open: &Parts, parts: &Weak<Parts>, webhook: Webhook) -> Self {
+    pub(super) fn new(open: &Parts, parts: &Weak<Parts>, webhook: Webhook) -> Self {
         Self {
             parts: parts.clone(),
             egress: open.egress.clone(),
@@ -187,7 +119,7 @@ impl Endpoint {
         }
     }
 
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         loop {
             match self.step().await {
                 Ok(Step::Went) => {}
@@ -221,7 +153,10 @@ impl Endpoint {
         let now = self.outside.now();
         let due = self.pending.iter().find(|(_, next)| **next <= now).map(|(seq, _)| *seq);
         let mut step = Step::Idle;
-        if let Some(seq) = due {
+        // What was taken while its owner might see it waits as long as that is not so.
+        if let Some(seq) = due
+            && !self.barred()?
+        {
             step = Step::Went;
             self.again(seq).await?;
         }

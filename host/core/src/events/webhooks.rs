@@ -126,7 +126,9 @@ impl Outbox {
 
     /// All of them, by name.
     pub(crate) fn webhooks(&self) -> Result<Vec<WebhookView>, Error> {
-        Ok(self.store.read(|reader| reader.webhooks()?.into_iter().map(|found| viewed(reader, found)).collect())?)
+        let views: Result<Vec<_>, StoreError> =
+            self.store.read(|reader| Ok(reader.webhooks()?.into_iter().map(|found| viewed(reader, found)).collect()))?;
+        Ok(views?.into_iter().map(|view| self.with_fault(view)).collect())
     }
 
     /// One of them.
@@ -136,7 +138,11 @@ impl Outbox {
     }
 
     fn view(&self, webhook: Webhook) -> Result<WebhookView, Error> {
-        Ok(self.store.read(|reader| viewed(reader, webhook))?)
+        Ok(self.with_fault(self.store.read(|reader| viewed(reader, webhook))?))
+    }
+
+    fn with_fault(&self, view: WebhookView) -> WebhookView {
+        WebhookView { fault: self.fault_words(&view.name), ..view }
     }
 
     /// Removes one, and all that waits for it.
@@ -292,6 +298,7 @@ fn viewed(reader: &Reader<'_>, webhook: Webhook) -> Result<WebhookView, StoreErr
         types: webhook.types.0,
         enabled: webhook.enabled,
         disabled_for: webhook.disabled_for,
+        fault: None,
         owner: webhook.owner,
         previous_secret_until: webhook.previous_until,
         created_at: webhook.created_at,

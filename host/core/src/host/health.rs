@@ -1,8 +1,10 @@
 //! Connections that stay alive by themselves.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::{Host, Inner};
@@ -15,6 +17,8 @@ const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
 /// How often to look whether something is due. One look is one read of the first entry of an index.
 const PACE: Duration = Duration::from_secs(1);
+/// However often that broke off by a fault of this program.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What was done with a connection.
 impl Host {
@@ -72,18 +76,26 @@ impl Host {
         let (running, stirred) = (self.inner.health.running(), self.inner.health.stirred());
         async move {
             let _running = running;
-            let mut tasks = JoinSet::new();
+            let (mut tasks, mut faults) = (JoinSet::new(), 0);
             while let Some(inner) = weak.upgrade() {
-                begin(&inner, &mut tasks).await;
+                let begun = AssertUnwindSafe(begin(&inner, &mut tasks)).catch_unwind().await;
+                faults = if begun.is_ok() { 0 } else { faults + 1 };
+                let pause = PACE.saturating_mul(2_u32.saturating_pow(faults)).min(LONGEST_PAUSE);
+                if begun.is_err() {
+                    inner.health.broke_off();
+                    tracing::error!(?pause, "looking what is due broke off by a fault of this program; done again");
+                }
                 drop(inner);
                 while tasks.try_join_next().is_some() {}
-                // Either way it is time to look again.
-                drop(tokio::time::timeout(PACE, stirred.notified()).await);
+                // Either way it is time to look again; after a fault not earlier.
+                let stirred = async { if faults == 0 { stirred.notified().await } else { std::future::pending().await } };
+                drop(tokio::time::timeout(pause, stirred).await);
             }
         }
     }
 
-    /// Brings gauges up to date, for whoever is about to read what the recorder holds. It shows numbers of all connections.
+    /// Brings gauges up to date, for whoever is about to read what the recorder holds. Numbers of
+    /// work are of all connections, those of how they stand of those that everybody may see.
     pub fn measure(&self) -> Result<(), Error> {
         self.inner.store.measure();
         self.inner.health.measure()

@@ -23,7 +23,7 @@ use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::model::schedule::Schedule;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
-use crate::store::{EVENTS, Options, Retention, Store};
+use crate::store::{EVENTS, EventsKept, Options, Retention, Store};
 use crate::users::Users;
 
 const CACHE_MIB: u32 = 32;
@@ -203,9 +203,10 @@ fn upkeep(config: &HealthConfig) -> Settings {
     }
 }
 
-fn event_retention(config: &EventsConfig) -> Retention {
-    Retention {
+fn event_retention(config: &EventsConfig) -> EventsKept {
+    EventsKept {
         records: config.keep_records.map_or(EVENTS.records, u64::from).max(1),
+        renewals: config.keep_renewals.map_or(EVENTS.renewals, u64::from).max(1),
         days: config.keep_days.unwrap_or(EVENTS.days),
     }
 }

@@ -328,9 +328,9 @@ pub struct ConnectorUpgraded {
     /// Its component.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub digest: Digest,
-    /// How many were moved.
+    /// How many were moved, of those that everybody may see; a private one is told to its owner alone, by its own event.
     pub moved: u64,
-    /// How many could not be moved as they are.
+    /// How many of these could not be moved as they are.
     pub attention: u64,
 }
 

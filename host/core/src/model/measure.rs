@@ -50,7 +50,7 @@ pub fn describe() {
     describe_histogram!(COMMIT_JOBS, "Changes that shared a commit of the store.");
     describe_gauge!(STORE_QUEUE, "Changes that wait for a commit of the store.");
     describe_gauge!(NOTES, "Records of the audit that wait for a commit of the store.");
-    describe_gauge!(CONNECTIONS, "Connections by how they stand.");
+    describe_gauge!(CONNECTIONS, "Connections by how they stand, private ones aside.");
 }
 
 pub(crate) fn call(operation: &'static str, outcome: &'static str) {

@@ -16,6 +16,9 @@ pub(crate) const NATIVE: &str = "named-credential";
 /// What redirect URIs of principals begin with. No connector may have this name.
 pub(crate) const EXTERNAL: &str = "external-credential";
 
+/// The field that says where a person signs in.
+pub(crate) const AUTHORIZATION_URL: &str = "authorization-url";
+
 /// How a service is signed in to, whoever does it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,6 +41,13 @@ pub(crate) struct ExternalCredential {
     /// Who set it up.
     pub(crate) owner: String,
     pub(crate) updated_at: Timestamp,
+}
+
+impl ExternalCredential {
+    /// Whether signing in takes a person in a browser.
+    pub(crate) fn takes_a_person(&self) -> bool {
+        self.settings.contains_key(AUTHORIZATION_URL)
+    }
 }
 
 /// A request header whose value is a template.

@@ -9,6 +9,7 @@ use super::authentication::Request;
 use super::connection::{Connection, Status, Visibility};
 use super::credential::{Credential, REFRESH_TOKEN};
 use super::id::ConnectionId;
+use super::named::Holder;
 use super::verdict::{FailureKind, Outcome};
 
 /// How long after each failure in a row that may pass by itself; the last one stays.
@@ -198,16 +199,43 @@ fn next_renewal(connection: &Connection, credential: Option<&Credential>) -> Opt
     if !kept_alive || !renews_unasked(connection, credential) {
         return None;
     }
+    renewal(connection.id, credential)
+}
+
+/// What is planned for what was obtained for a principal: nothing is tested, for only a connection says where.
+pub(crate) fn plan_of_holder(old: &Plan, holder: &Holder, alone: bool, of: &str, credential: Option<&Credential>) -> Plan {
+    let kept_alive = |credential: &&Credential| {
+        let renews = alone || credential.secrets.contains_key(REFRESH_TOKEN);
+        renews && credential.ended.is_none() && holder.problem.is_none()
+    };
+    let credential = credential.filter(kept_alive);
+    let at = credential.and_then(|credential| renewal(holder.id, credential));
+    let renewal = at.map(|at| {
+        let from = credential.and_then(|credential| credential.from.as_ref());
+        let kept = old.renewal.as_ref().filter(|due| due.planned == at);
+        Due {
+            at: kept.map_or(at, |due| due.at),
+            planned: at,
+            tries: kept.map_or(0, |due| due.tries),
+            lane: from.map_or_else(|| holder.principal.clone(), ToString::to_string),
+            private_to: Some(of.to_owned()),
+        }
+    });
+    Plan { renewal, ..Plan::default() }
+}
+
+/// When a credential that can be had anew without a person is renewed ahead.
+fn renewal(id: ConnectionId, credential: &Credential) -> Option<Timestamp> {
     let obtained = credential.obtained_at;
     let expiring = credential.expires_at.and_then(|expires| {
         let lifetime = expires.duration_since(obtained);
         let ahead = AHEAD.min(lifetime / 5);
-        let ahead = ahead + share(connection.id, obtained, ahead);
+        let ahead = ahead + share(id, obtained, ahead);
         if lifetime < SHORT_LIVED { None } else { expires.checked_sub(ahead).ok() }
     });
     let stale = credential.secrets.contains_key(REFRESH_TOKEN).then(|| {
         let spread = STALE / 7;
-        later(obtained, STALE - share(connection.id, obtained, spread))
+        later(obtained, STALE - share(id, obtained, spread))
     });
     expiring.into_iter().chain(stale).min()
 }

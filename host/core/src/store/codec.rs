@@ -85,6 +85,14 @@ pub(super) fn owner(owner: &str) -> Vec<u8> {
     joined(&[&(owner.len() as u64).to_be_bytes(), owner.as_bytes()])
 }
 
+/// Those whose connections are counted together: everybody, or the owner of private ones.
+pub(super) fn counted(private_to: Option<&str>) -> Vec<u8> {
+    match private_to {
+        Some(name) => joined(&[&[1], &owner(name)]),
+        None => vec![0],
+    }
+}
+
 /// One line of a history; versions sort as numbers.
 pub(super) fn change(id: ConnectionId, version: u64) -> Vec<u8> {
     joined(&[id.as_bytes(), &version.to_be_bytes()])

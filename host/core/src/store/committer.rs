@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::audit::Retention;
 use super::error::StoreError;
+use super::events::EventsKept;
 use super::known::Known;
 use super::notes::Notes;
 use super::transaction::Writer;
@@ -58,7 +59,7 @@ pub(super) struct Committer {
     /// Where the sequence of events ends on the disk.
     pub(super) told: watch::Sender<u64>,
     pub(super) retention: Retention,
-    pub(super) events: Retention,
+    pub(super) events: EventsKept,
 }
 
 impl Committer {

@@ -214,7 +214,7 @@ impl Writer<'_> {
         }
         let record = codec::encode(Table::Connections, connection)?;
         let before = self.connection(connection.id)?;
-        self.recount(before.as_ref().map(Connection::status), Some(connection.status()))?;
+        self.recount(before.as_ref(), Some(connection))?;
         let before = before.map(|before| places(&before));
         let after = places(connection);
         for (table, key) in before.iter().flatten().filter(|place| !after.contains(place)) {
@@ -231,7 +231,7 @@ impl Writer<'_> {
     /// caller's to check, in the same job.
     pub(crate) fn delete_connection(&mut self, id: ConnectionId) -> Result<bool, StoreError> {
         let Some(before) = self.connection(id)? else { return Ok(false) };
-        self.recount(Some(before.status()), None)?;
+        self.recount(Some(&before), None)?;
         self.unplan(id)?;
         for (table, key) in places(&before) {
             self.remove(table, &key)?;
@@ -261,7 +261,7 @@ impl Writer<'_> {
 }
 
 /// Where a connection stands in the indexes. Each entry's value is its id.
-fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
+pub(super) fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
     let name = codec::name(&connection.name);
     let name = name.as_bytes();
     let pinned = &connection.connector;
@@ -275,20 +275,16 @@ fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
         (Table::ConnectionsByStatus, codec::joined(&[&codec::status(connection.status()), name])),
         (Table::ConnectionsByOwner, codec::joined(&[&codec::owner(&connection.owner), name])),
     ];
-    places.extend(private_place(connection).map(|key| (Table::ConnectionsPrivate, key)));
-    places.extend(
-        connection.named_credential.as_ref().map(|named| {
-            (Table::ConnectionsByNamed, codec::joined(&[named.as_bytes(), b"\0", connection.id.as_bytes()]))
-        }),
-    );
+    if connection.visibility == Visibility::Private {
+        let owner = codec::owner(&connection.owner);
+        let key = codec::joined(&[&codec::connector(&pinned.name), &owner, connection.id.as_bytes()]);
+        places.push((Table::ConnectionsPrivate, key));
+        places.push((Table::ConnectionsOwnedPrivately, codec::joined(&[&owner, name])));
+    }
+    let by_id = |name: &String| codec::joined(&[name.as_bytes(), b"\0", connection.id.as_bytes()]);
+    places.extend(connection.identity_provider.as_ref().map(|name| (Table::ConnectionsByProvider, by_id(name))));
+    places.extend(connection.named_credential.as_ref().map(|name| (Table::ConnectionsByNamed, by_id(name))));
     places
-}
-
-/// Where a private connection stands besides.
-pub(super) fn private_place(connection: &Connection) -> Option<Vec<u8>> {
-    let (connector, owner) = (codec::connector(&connection.connector.name), codec::owner(&connection.owner));
-    let private = connection.visibility == Visibility::Private;
-    private.then(|| codec::joined(&[&connector, &owner, connection.id.as_bytes()]))
 }
 
 /// A walk through one or several indexes at once, in the order of names, that stops where all of them agree.

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
 use crate::model::credential::{Credential, IdentityProvider, Pending};
-use crate::model::id::{ConnectionId, ConnectorName};
+use crate::model::id::ConnectionId;
 
 impl Reader<'_> {
     /// What was obtained for a connection.
@@ -52,20 +52,14 @@ impl Reader<'_> {
     }
 
     /// Connections that take their OAuth client from this identity provider, up to `limit`.
-    pub(crate) fn connections_by_provider(
-        &self,
-        connector: &ConnectorName,
-        name: &str,
-        limit: usize,
-    ) -> Result<Vec<ConnectionId>, StoreError> {
+    pub(crate) fn connections_by_provider(&self, name: &str, limit: usize) -> Result<Vec<ConnectionId>, StoreError> {
+        let index = Table::ConnectionsByProvider;
         let mut found = Vec::new();
-        for id in self.connections_of(connector, None, usize::MAX)? {
-            if found.len() == limit {
-                break;
-            }
-            if self.connection(id)?.is_some_and(|connection| connection.identity_provider.as_deref() == Some(name)) {
-                found.push(id);
-            }
+        let mut entries = self.prefixed(index, &codec::joined(&[name.as_bytes(), b"\0"]), b"")?;
+        while found.len() < limit
+            && let Some(entry) = entries.next()?
+        {
+            found.push(codec::id(index, entry.value())?);
         }
         Ok(found)
     }

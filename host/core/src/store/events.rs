@@ -1,19 +1,22 @@
 //! The outbox: events in their sequence, written in the transaction of what they tell, read from any place on.
 //!
 //! The newest event always stays, so the key of the last one is where the sequence ends: no count has to be kept beside it.
+//!
+//! Renewals are told in such numbers, where many connections have short tokens, that they would push everything else out. So
+//! they have a bound of their own, and where one is dropped before its time there is a gap as where an event is not for the
+//! reader: what is told of the others is whole from the place on that is kept.
 
 use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::audit::Retention;
 use super::codec;
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
 use crate::model::connection::Visibility;
-use crate::model::event::{Event, EventTypes, Telling};
+use crate::model::event::{Event, EventType, EventTypes, Telling};
 use crate::model::id::ConnectionId;
 
 /// How many events one read looks at where few of them are asked for.
@@ -21,6 +24,20 @@ const LOOKED_AT: usize = 512;
 
 /// How many events more than were told are dropped by one commit, where there are too many.
 const STEP: u64 = 256;
+
+/// Up to where everything was dropped.
+const PASSED: &str = "events-passed";
+
+/// How long events are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventsKept {
+    /// The newest so many, renewals aside.
+    pub(crate) records: u64,
+    /// The newest so many renewals, and none that is older than one of the others that was dropped.
+    pub(crate) renewals: u64,
+    /// Those younger than this.
+    pub(crate) days: u32,
+}
 
 /// What the jobs of one commit told, including what was undone: an upper bound is good enough for what it is used for.
 #[derive(Debug, Default)]
@@ -60,8 +77,11 @@ impl Reader<'_> {
         entries.next_back()?.map_or(Ok(0), |entry| place(entry.key()))
     }
 
-    /// The place before the oldest event that is kept.
+    /// The place from which on nothing is lacking, but renewals.
     pub(crate) fn events_begin(&self) -> Result<u64, StoreError> {
+        if let Some(passed) = self.record(Table::Meta, PASSED.as_bytes())? {
+            return Ok(passed);
+        }
         let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
         entries.next()?.map_or(Ok(0), |entry| place(entry.key()).map(|oldest| oldest.saturating_sub(1)))
     }
@@ -132,41 +152,93 @@ impl Writer<'_> {
         let seq = self.events_head()? + 1;
         let event = Event { seq, id: String::new(), timestamp: at, actor, data };
         self.insert_record(Table::Events, &seq.to_be_bytes(), &event)?;
+        if event.kind() == EventType::ConnectionRefreshed {
+            self.insert(Table::EventsRefreshed, &seq.to_be_bytes(), b"")?;
+        }
         self.told.count += 1;
         self.told.latest = self.told.latest.max(at);
         Ok(())
     }
 
     /// Drops what is too old, once for all jobs of a commit, and says where the sequence ends; nothing where it did not grow.
-    pub(super) fn seal_events(&mut self, retention: Retention) -> Result<Option<u64>, StoreError> {
+    pub(super) fn seal_events(&mut self, kept: EventsKept) -> Result<Option<u64>, StoreError> {
         if self.told.count == 0 {
             return Ok(None);
         }
         let newest = self.events_head()?;
-        let oldest = self.told.latest.checked_sub(SignedDuration::from_hours(24 * i64::from(retention.days))).ok();
         let most = 2 * self.told.count + STEP;
+        self.drop_oldest(kept, newest, most)?;
+        self.drop_renewals(kept, newest, most)?;
+        self.keep();
+        Ok(Some(newest))
+    }
+
+    /// From the oldest on, whatever it is.
+    fn drop_oldest(&mut self, kept: EventsKept, newest: u64, most: u64) -> Result<(), StoreError> {
+        let oldest = self.told.latest.checked_sub(SignedDuration::from_hours(24 * i64::from(kept.days))).ok();
+        let mut surplus = (self.len(Table::Events)? - self.len(Table::EventsRefreshed)?).saturating_sub(kept.records);
         let mut dropped = Vec::new();
         let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
         while (dropped.len() as u64) < most
             && let Some(entry) = entries.next()?
         {
             let seq = place(entry.key())?;
-            let surplus = newest.saturating_sub(seq) >= retention.records;
             let aged = || -> Result<bool, StoreError> {
                 let event: Event = codec::decode(Table::Events, entry.value())?;
                 Ok(oldest.is_some_and(|oldest| event.timestamp < oldest))
             };
-            if seq >= newest || !(surplus || aged()?) {
+            if seq >= newest || !(surplus > 0 || aged()?) {
                 break;
             }
+            let renewal = self.get_with(Table::EventsRefreshed, entry.key(), |_nothing| Ok(()))?.is_some();
+            surplus = surplus.saturating_sub(u64::from(!renewal));
             dropped.push(seq);
         }
         drop(entries);
-        for seq in dropped {
-            self.remove(Table::Events, &seq.to_be_bytes())?;
+        if let Some(last) = dropped.last() {
+            self.insert_record(Table::Meta, PASSED.as_bytes(), last)?;
         }
-        self.keep();
-        Ok(Some(newest))
+        dropped.into_iter().try_for_each(|seq| self.drop_event(seq))
+    }
+
+    /// Those that are too many, from between the others.
+    fn drop_renewals(&mut self, kept: EventsKept, newest: u64, most: u64) -> Result<(), StoreError> {
+        let surplus = self.len(Table::EventsRefreshed)?.saturating_sub(kept.renewals).min(most);
+        if surplus == 0 {
+            return Ok(());
+        }
+        // Before the first of them goes: from here on the oldest event does not say it.
+        let begin = self.events_begin()?;
+        self.insert_record(Table::Meta, PASSED.as_bytes(), &begin)?;
+        let mut dropped = Vec::new();
+        let mut entries = self.range(Table::EventsRefreshed, Bound::Unbounded, Bound::Unbounded)?;
+        while (dropped.len() as u64) < surplus
+            && let Some(entry) = entries.next()?
+        {
+            dropped.push(place(entry.key())?);
+        }
+        drop(entries);
+        dropped.into_iter().filter(|seq| *seq < newest).try_for_each(|seq| self.drop_event(seq))
+    }
+
+    fn drop_event(&mut self, seq: u64) -> Result<(), StoreError> {
+        self.remove(Table::EventsRefreshed, &seq.to_be_bytes())?;
+        self.remove(Table::Events, &seq.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// Finds the renewals among the events of an older store.
+    pub(super) fn find_renewals(&mut self) -> Result<(), StoreError> {
+        let mut found = Vec::new();
+        let mut entries = self.range(Table::Events, Bound::Unbounded, Bound::Unbounded)?;
+        while let Some(entry) = entries.next()? {
+            let event: Event = codec::decode(Table::Events, entry.value())?;
+            if event.kind() == EventType::ConnectionRefreshed {
+                found.push(event.seq);
+            }
+        }
+        drop(entries);
+        found.into_iter().try_for_each(|seq| self.insert(Table::EventsRefreshed, &seq.to_be_bytes(), b""))
     }
 }
 

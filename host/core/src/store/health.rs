@@ -11,11 +11,11 @@ use super::codec;
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
-use crate::model::connection::{Connection, Status};
+use crate::model::connection::{Connection, Status, Visibility};
 use crate::model::id::ConnectionId;
-use crate::model::schedule::{Due, Plan, Upkeep, back_off, later};
+use crate::model::named::Holder;
+use crate::model::schedule::{Due, Plan, Upkeep, back_off, later, plan_of_holder};
 
-const COUNTS: &str = "connections-by-status";
 /// Rows of days that are over, cleared away by one write.
 const CLEARED: usize = 1_000;
 
@@ -77,22 +77,19 @@ impl Reader<'_> {
         Ok(self.record(Table::Upkeep, id.as_bytes())?.unwrap_or_default())
     }
 
-    /// How many connections stand how, whoever may see them.
-    pub(crate) fn count_by_status(&self) -> Result<BTreeMap<Status, u64>, StoreError> {
-        Ok(self.record(Table::Meta, COUNTS.as_bytes())?.unwrap_or_default())
-    }
-
-    /// The same of connections that are private to others than this one. Walks the private ones.
-    pub(crate) fn count_hidden_by_status(&self, asks: &str) -> Result<BTreeMap<Status, u64>, StoreError> {
+    /// How many connections stand how: of those that everybody may see and, for somebody, of its own private ones.
+    pub(crate) fn count_by_status(&self, asks: Option<&str>) -> Result<BTreeMap<Status, u64>, StoreError> {
         let mut counts = BTreeMap::new();
-        let mut entries = self.prefixed(Table::ConnectionsPrivate, b"", b"")?;
-        while let Some(entry) = entries.next()? {
-            let id = codec::id(Table::ConnectionsPrivate, entry.value())?;
-            if let Some(connection) = self.shared_connection(id)?.filter(|connection| connection.owner != asks) {
-                *counts.entry(connection.status()).or_default() += 1;
+        for of in [Some(None), asks.map(Some)].into_iter().flatten() {
+            for status in Status::ALL {
+                *counts.entry(status).or_default() += self.counted(of, status)?;
             }
         }
         Ok(counts)
+    }
+
+    fn counted(&self, private_to: Option<&str>, status: Status) -> Result<u64, StoreError> {
+        Ok(self.record(Table::ConnectionsCounted, &count_place(private_to, status))?.unwrap_or_default())
     }
 
     /// How often the host asked this place on its own on this day.
@@ -114,8 +111,28 @@ impl Writer<'_> {
     pub(super) fn replan_by_id(&mut self, id: ConnectionId) -> Result<(), StoreError> {
         match self.connection(id)? {
             Some(connection) => self.replan(&connection),
-            None => Ok(()),
+            None => match self.holder(id)? {
+                Some(holder) => self.replan_holder(&holder),
+                None => Ok(()),
+            },
         }
+    }
+
+    /// Plans anew after what a principal holds changed, or what was obtained for it. That is known to whose it is, or to whoever
+    /// set the principal up.
+    pub(super) fn replan_holder(&mut self, holder: &Holder) -> Result<(), StoreError> {
+        let Some(principal) = self.principal(&holder.principal)? else { return self.unplan(holder.id) };
+        let external = self.external_credential(&principal.external_credential)?;
+        let alone = external.is_some_and(|external| !external.takes_a_person());
+        let of = holder.user.as_ref().unwrap_or(&principal.owner);
+        let (old, credential) = (self.plan(holder.id)?, self.credential(holder.id)?);
+        let new = plan_of_holder(&old, holder, alone, of, credential.as_ref());
+        self.put_plan(holder.id, &old, &new)
+    }
+
+    /// Plans for principals that an older store holds.
+    pub(super) fn plan_older_holders(&mut self) -> Result<(), StoreError> {
+        self.holders()?.iter().try_for_each(|holder| self.replan_holder(holder))
     }
 
     /// Nothing is planned any more.
@@ -170,18 +187,25 @@ impl Writer<'_> {
     }
 
     /// Counts a connection where it stands now, and no longer where it stood.
-    pub(super) fn recount(&mut self, before: Option<Status>, after: Option<Status>) -> Result<(), StoreError> {
+    pub(super) fn recount(&mut self, before: Option<&Connection>, after: Option<&Connection>) -> Result<(), StoreError> {
+        let (before, after) = (before.map(counted_at), after.map(counted_at));
         if before == after {
             return Ok(());
         }
-        let mut counts = self.count_by_status()?;
-        if let Some(count) = before.and_then(|status| counts.get_mut(&status)) {
-            *count = count.saturating_sub(1);
+        if let Some((of, status)) = before {
+            let left = self.counted(of, status)?.saturating_sub(1);
+            let place = count_place(of, status);
+            // Owners come and go: what counts nothing takes no room.
+            match left {
+                0 => drop(self.remove(Table::ConnectionsCounted, &place)?),
+                left => self.insert_record(Table::ConnectionsCounted, &place, &left)?,
+            }
         }
-        if let Some(status) = after {
-            *counts.entry(status).or_default() += 1;
+        if let Some((of, status)) = after {
+            let count = self.counted(of, status)? + 1;
+            self.insert_record(Table::ConnectionsCounted, &count_place(of, status), &count)?;
         }
-        self.insert_record(Table::Meta, COUNTS.as_bytes(), &counts)
+        Ok(())
     }
 
     /// Writes how often places were asked on this day, and clears away what days before it left.
@@ -203,7 +227,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Plans for connections behind this one that an older store holds, and counts them. Gives the last of them.
+    /// Plans for connections behind this one that an older store holds. Gives the last of them.
     pub(super) fn plan_older(
         &mut self,
         after: Option<ConnectionId>,
@@ -212,8 +236,23 @@ impl Writer<'_> {
         let connections = self.connections_after(after, limit)?;
         for connection in &connections {
             self.replan(connection)?;
-            self.recount(None, Some(connection.status()))?;
         }
         Ok(connections.last().map(|connection| connection.id))
     }
+}
+
+/// Where a connection is counted.
+fn counted_at(connection: &Connection) -> (Option<&str>, Status) {
+    let private = connection.visibility == Visibility::Private;
+    (private.then_some(connection.owner.as_str()), connection.status())
+}
+
+fn count_place(private_to: Option<&str>, status: Status) -> Vec<u8> {
+    codec::joined(&[&codec::counted(private_to), &codec::status(status)])
+}
+
+/// The place of a connection in the counts.
+pub(super) fn counted_place(connection: &Connection) -> Vec<u8> {
+    let (of, status) = counted_at(connection);
+    count_place(of, status)
 }

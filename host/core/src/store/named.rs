@@ -126,7 +126,8 @@ impl Writer<'_> {
     pub(crate) fn put_holder(&mut self, holder: &Holder) -> Result<(), StoreError> {
         let place = place(&holder.principal, holder.user.as_deref());
         self.insert(Table::HoldersByPrincipal, &place, holder.id.as_bytes())?;
-        self.insert_record(Table::Holders, holder.id.as_bytes(), holder)
+        self.insert_record(Table::Holders, holder.id.as_bytes(), holder)?;
+        self.replan_holder(holder)
     }
 
     /// Forgets it, with what was obtained for it and the sign-ins that wait.
@@ -135,7 +136,7 @@ impl Writer<'_> {
         self.remove_pending_of(holder.id)?;
         self.remove(Table::HoldersByPrincipal, &place(&holder.principal, holder.user.as_deref()))?;
         self.remove(Table::Holders, holder.id.as_bytes())?;
-        Ok(())
+        self.unplan(holder.id)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which version of the tables a file has, and how an older one becomes a newer one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::{
@@ -9,8 +10,9 @@ use redb::{
 
 use super::audit::connection_of;
 use super::codec;
-use super::connections::private_place;
+use super::connections::places;
 use super::error::StoreError;
+use super::health::counted_place;
 use super::known::Known;
 use super::tables::Table;
 use super::transaction::Writer;
@@ -20,6 +22,13 @@ use crate::model::schedule::Schedule;
 const KEY: &[u8] = b"version";
 /// Connections that are planned for between two looks at what could be undone.
 const AT_ONCE: usize = 1_000;
+/// What follows from the records of connections, and came after them.
+const DERIVED: [Table; 4] = [
+    Table::ConnectionsPrivate,
+    Table::ConnectionsCounted,
+    Table::ConnectionsOwnedPrivately,
+    Table::ConnectionsByProvider,
+];
 
 /// One step from a version to the next, in the transaction of all of them.
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), StoreError>;
@@ -72,14 +81,21 @@ impl Schema {
         for table in Table::ALL {
             transaction.open_table(table.definition()).map_err(StoreError::engine)?;
         }
-        if !has(Table::ConnectionsPrivate) {
-            fill_private(transaction)?;
+        let lacking: Vec<_> = DERIVED.into_iter().filter(|table| !has(*table)).collect();
+        if !lacking.is_empty() {
+            fill_derived(transaction, &lacking)?;
         }
         if !has(Table::AuditByConnection) {
             fill_activity(transaction)?;
         }
         if !has(Table::UpkeepDue) {
             fill_upkeep(transaction)?;
+        }
+        if !has(Table::EventsRefreshed) {
+            let known = Known::default();
+            let mut writer = Writer::open(transaction, &known, Schedule::default())?;
+            writer.find_renewals()?;
+            writer.plan_older_holders()?;
         }
         self.stamp(transaction)
     }
@@ -149,13 +165,28 @@ fn fill_upkeep(transaction: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn fill_private(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    let connections = transaction.open_table(Table::Connections.definition()).map_err(StoreError::engine)?;
-    let mut private = transaction.open_table(Table::ConnectionsPrivate.definition()).map_err(StoreError::engine)?;
+/// Puts every connection to where it stands in these tables.
+fn fill_derived(transaction: &WriteTransaction, lacking: &[Table]) -> Result<(), StoreError> {
+    let opened = |table: Table| transaction.open_table(table.definition()).map_err(StoreError::engine);
+    let connections = opened(Table::Connections)?;
+    let mut indexes: Vec<_> =
+        lacking.iter().map(|table| Ok((*table, opened(*table)?))).collect::<Result<_, StoreError>>()?;
+    let mut counts = BTreeMap::<_, u64>::new();
     for entry in connections.iter().map_err(StoreError::engine)? {
         let (id, record) = entry.map_err(StoreError::engine)?;
-        if let Some(key) = private_place(&codec::decode(Table::Connections, record.value())?) {
-            private.insert(key.as_slice(), id.value()).map_err(StoreError::engine)?;
+        let connection = codec::decode(Table::Connections, record.value())?;
+        *counts.entry(counted_place(&connection)).or_default() += 1;
+        let places = places(&connection);
+        for (table, index) in &mut indexes {
+            for (_, key) in places.iter().filter(|(of, _)| of == table) {
+                index.insert(key.as_slice(), id.value()).map_err(StoreError::engine)?;
+            }
+        }
+    }
+    for (table, index) in indexes.iter_mut().filter(|(table, _)| *table == Table::ConnectionsCounted) {
+        for (place, count) in &counts {
+            let count = codec::encode(*table, count)?;
+            index.insert(place.as_slice(), count.as_slice()).map_err(StoreError::engine)?;
         }
     }
     Ok(())

@@ -80,10 +80,18 @@ pub(super) enum Table {
     WebhookPending,
     /// Name of an endpoint, NUL, place in the sequence → delivery that was given up.
     WebhookDead,
+    /// Who alone may see them or nobody in particular, status byte → how many connections.
+    ConnectionsCounted,
+    /// Length of the owner, owner, lower-case name → id, of private ones alone.
+    ConnectionsOwnedPrivately,
+    /// Name of the identity provider, NUL, id → id of a connection.
+    ConnectionsByProvider,
+    /// Place in the sequence → nothing, of events that tell a renewal.
+    EventsRefreshed,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -120,6 +128,10 @@ impl Table {
         Self::WebhookProgress,
         Self::WebhookPending,
         Self::WebhookDead,
+        Self::ConnectionsCounted,
+        Self::ConnectionsOwnedPrivately,
+        Self::ConnectionsByProvider,
+        Self::EventsRefreshed,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -160,6 +172,10 @@ impl Table {
             Self::WebhookProgress => "webhook-progress",
             Self::WebhookPending => "webhook-pending",
             Self::WebhookDead => "webhook-dead",
+            Self::ConnectionsCounted => "connections-counted",
+            Self::ConnectionsOwnedPrivately => "connections-owned-privately",
+            Self::ConnectionsByProvider => "connections-by-provider",
+            Self::EventsRefreshed => "events-refreshed",
         }
     }
 

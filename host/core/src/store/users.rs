@@ -6,7 +6,6 @@ use super::codec;
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
-use crate::model::connection::Visibility;
 use crate::model::id::ConnectionId;
 use crate::model::user::{PermissionSet, Token, User};
 
@@ -50,7 +49,7 @@ impl Reader<'_> {
         owner: &str,
         limit: usize,
     ) -> Result<Vec<(ConnectionId, String)>, StoreError> {
-        let index = Table::ConnectionsByOwner;
+        let index = Table::ConnectionsOwnedPrivately;
         let mut entries = self.prefixed(index, &codec::owner(owner), b"")?;
         let mut found = Vec::new();
         while found.len() < limit
@@ -58,9 +57,7 @@ impl Reader<'_> {
         {
             let id = codec::id(index, entry.value())?;
             let connection = self.shared_connection(id)?.ok_or(StoreError::Dangling { index: index.name() })?;
-            if connection.visibility == Visibility::Private {
-                found.push((id, connection.name.clone()));
-            }
+            found.push((id, connection.name.clone()));
         }
         Ok(found)
     }

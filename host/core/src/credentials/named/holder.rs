@@ -9,9 +9,10 @@ use url::Url;
 
 use super::states::{self, State};
 use super::{fill, later, looks_after, sheet};
+use crate::credentials::renew::is_passing;
 use crate::credentials::seal::Shelf;
 use crate::credentials::{Begin, Credentials, Finish, Pinned, Return, Unusable, native};
-use crate::model::actor::{Actor, Permission};
+use crate::model::actor::{Actor, HOST, Permission};
 use crate::model::audit::AuditAction;
 use crate::model::authentication::Authentication;
 use crate::model::connection::{Connection, Visibility};
@@ -20,7 +21,7 @@ use crate::model::credential::{CLIENT_SECRET, Purpose};
 use crate::model::descriptor::SignIn;
 use crate::model::error::Error;
 use crate::model::id::{ConnectionId, Digest};
-use crate::model::named::{EXTERNAL, ExternalCredential, Holder, NATIVE, Principal, PrincipalKind};
+use crate::model::named::{AUTHORIZATION_URL, EXTERNAL, ExternalCredential, Holder, NATIVE, Principal, PrincipalKind};
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::verdict::{Outcome, Verdict};
@@ -47,7 +48,7 @@ pub(in crate::credentials) fn is_holder(connection: &Connection) -> bool {
 
 /// The last part of the redirect URI of those who sign in to an external credential by a browser.
 pub(super) fn callback(external: &ExternalCredential) -> Option<String> {
-    let url: Url = external.settings.get("authorization-url")?.parse().ok()?;
+    let url: Url = external.settings.get(AUTHORIZATION_URL)?.parse().ok()?;
     Some(provider(&external.name, Origin::of(&url).as_ref()))
 }
 
@@ -201,6 +202,16 @@ impl Credentials {
         Ok(holder)
     }
 
+    /// Signs in, where that takes no person and nothing is there from before, and keeps what came of it.
+    pub(super) async fn obtain_lacking(&self, actor: &Actor, principal: &Principal) -> Result<(), Error> {
+        let id = self.store.read(|reader| Ok(reader.holder_of(&principal.name, None)?.map(|holder| holder.id)))?;
+        let there = id.map_or(Ok(None), |id| self.store.read(|reader| reader.credential(id)))?;
+        match there.is_some_and(|credential| credential.ended.is_none()) {
+            true => Ok(()),
+            false => self.obtain_unattended(actor, principal).await,
+        }
+    }
+
     /// Signs in, where that takes no person, and keeps what came of it.
     pub(super) async fn obtain_unattended(&self, actor: &Actor, principal: &Principal) -> Result<(), Error> {
         let (user, now) = ((principal.kind == PrincipalKind::PerUser).then(|| actor.name()), self.outside.now());
@@ -212,21 +223,48 @@ impl Credentials {
         let (true, true, Some(holder)) = (configured, unattended, holder) else { return Ok(()) };
         let signing = self.signing(&external, principal, &holder)?;
         let seen = credential.as_ref().map_or(0, |credential| credential.generation);
-        let problem = match self.renew_of(signing.pinned(actor.name()), seen).await {
-            Ok(()) => None,
-            Err(Unusable::Failed(failure)) => Some(failure.message),
-            Err(Unusable::Error(error)) => return Err(error),
-        };
+        match self.renew_of(signing.pinned(actor.name()), seen).await {
+            Ok(()) => Ok(()),
+            // What was obtained before is still good, as far as anybody knows.
+            Err(Unusable::Failed(failure)) if is_passing(&failure.kind) && credential.is_some() => Ok(()),
+            Err(Unusable::Failed(failure)) => self.rejected(holder.id, failure.message).await,
+            Err(Unusable::Error(error)) => Err(error),
+        }
+    }
+
+    /// Keeps why somebody could not sign in as a principal. A sign-in that works takes it away.
+    pub(in crate::credentials) async fn rejected(&self, id: ConnectionId, problem: String) -> Result<(), Error> {
         self.store
             .write(move |writer| {
-                if let Some(mut holder) = writer.holder(holder.id)? {
-                    holder.problem = problem;
-                    writer.put_holder(&holder)?;
+                let holder = writer.holder(id)?.filter(|holder| holder.problem.as_ref() != Some(&problem));
+                if let Some(holder) = holder {
+                    writer.put_holder(&Holder { problem: Some(problem), ..holder })?;
                 }
                 Ok::<_, Error>(())
             })
-            .await?;
-        Ok(())
+            .await
+    }
+
+    /// Renews what was obtained for a principal and is due, whoever uses it or nobody. Nothing where it is gone, or somebody did
+    /// it meanwhile.
+    pub(crate) async fn renew_principal_ahead(&self, id: ConnectionId) -> Result<Option<Outcome>, Error> {
+        let now = self.outside.now();
+        let found = self.store.read(|reader| {
+            let Some(holder) = reader.holder(id)? else { return Ok(None) };
+            let Some(principal) = reader.principal(&holder.principal)? else { return Ok(None) };
+            let Some(external) = reader.external_credential(&principal.external_credential)? else { return Ok(None) };
+            let due = reader.plan(id)?.renewal.is_some_and(|due| due.at <= now);
+            Ok::<_, crate::store::StoreError>(reader.credential(id)?.filter(|_| due).map(|credential| {
+                (external, principal, holder, credential.generation)
+            }))
+        })?;
+        let Some((external, principal, holder, seen)) = found else { return Ok(None) };
+        let signing = self.signing(&external, &principal, &holder)?;
+        match self.renew_of(signing.pinned(HOST), seen).await {
+            Ok(()) => Ok(Some(Outcome::Passed)),
+            Err(Unusable::Failed(failure)) => Ok(Some(Outcome::Failed(failure.kind))),
+            Err(Unusable::Error(error)) => Err(error),
+        }
     }
 
     /// Takes what somebody signs in with as this principal, and signs in or begins to.

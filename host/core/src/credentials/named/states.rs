@@ -68,14 +68,20 @@ pub(super) fn state_of(
         _ if !configured => (false, Some(format!("it is not configured: {} is missing", lacking.join(", ")))),
         SignIn::None => (true, None),
         _ if ended => (false, Some("the service no longer takes what it obtained".to_owned())),
-        // It may have been renewed since, when somebody used it.
-        SignIn::Unattended if credential.is_some() => (true, None),
-        SignIn::Unattended => (failed.is_none(), failed),
+        SignIn::Unattended => (failed.is_none(), failed.map(|failed| format!("{failed}; {}", again(&principal.name)))),
         SignIn::Browser if credential.is_none() => (false, Some("nobody has signed in yet".to_owned())),
         SignIn::Browser if expired => (false, Some("what it obtained has expired, and can't be renewed".to_owned())),
         SignIn::Browser => (true, None),
     };
     Ok(Some(State { external, holder, credential, configured, authenticated, problem }))
+}
+
+/// What to do about one that was rejected.
+fn again(principal: &str) -> String {
+    format!(
+        "correct what it signs in with (turnbuckle setup principal put {principal}), \
+         or try the same again (turnbuckle setup principal authorize {principal})"
+    )
 }
 
 /// Whether the owner of a connection may use a principal.

@@ -81,6 +81,9 @@ pub struct WebhookView {
     /// Why it was switched off, where no person did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_for: Option<String>,
+    /// What broke its deliveries off lately, where that was a fault of this program, and when they begin again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// Who put it last: it gets the events that this user may see.
     pub owner: String,
     /// Until when the secret before signs besides.

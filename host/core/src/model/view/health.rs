@@ -175,4 +175,7 @@ pub struct HealthReport {
     pub next: Option<Timestamp>,
     /// What was done since the host was opened.
     pub done: Tally,
+    /// How often something broke off by a fault of this program since then. It is put off, and the log says more.
+    #[serde(default)]
+    pub faults: u64,
 }

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{EventQuery, Followed, Retention, StoreError};
-use super::{Options, Place, Store, wait, write};
+use super::super::{EventQuery, EventsKept, Followed, StoreError};
+use super::{Options, Place, Store, connection, wait, write};
 use crate::model::event::{EventData, EventTypes, Telling};
 
 fn telling(at: Timestamp, name: &str) -> Telling {
@@ -56,7 +56,7 @@ fn a_job_that_is_undone_tells_nothing_and_uses_up_no_number() {
 #[test]
 fn old_events_go_the_newest_stays_and_its_number_goes_on() {
     let place = Place::new();
-    let options = Options { events: Retention { records: 5, days: 2 }, ..Options::default() };
+    let options = Options { events: EventsKept { records: 5, renewals: 5, days: 2 }, ..Options::default() };
     let store = Store::open(&place.path(), options).unwrap();
     let tell = |hours: i64| {
         let at = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(hours)).unwrap();
@@ -72,4 +72,28 @@ fn old_events_go_the_newest_stays_and_its_number_goes_on() {
     wait(store.settle()).unwrap();
     tell(500);
     assert_eq!(numbers(&store, 9), [10]);
+}
+
+#[test]
+fn renewals_push_nothing_else_out_and_are_bounded_by_themselves() {
+    let place = Place::new();
+    let options = Options { events: EventsKept { records: 4, renewals: 3, days: 2 }, ..Options::default() };
+    let store = Store::open(&place.path(), options).unwrap();
+    let at = Timestamp::UNIX_EPOCH;
+    let renew = || {
+        write(&store, move |writer| writer.tell(Telling::refreshed(at, "host", &connection(1, "c1"), None)));
+    };
+    let tell = || write(&store, move |writer| writer.tell(telling(at, "c")));
+    renew();
+    tell();
+    (0..600).for_each(|_| renew());
+    tell();
+    assert_eq!(numbers(&store, 0), [2, 600, 601, 602, 603], "whoever follows from the beginning is told no wrong");
+    (0..4).for_each(|_| tell());
+    assert_eq!(numbers(&store, 603), [604, 605, 606, 607], "a renewal goes with what is newer than itself");
+    assert!(matches!(behind(&store, 599), Followed::Passed { oldest: 604 }), "{:?}", behind(&store, 599));
+    renew();
+    drop(store);
+    let store = Store::open(&place.path(), options).unwrap();
+    assert_eq!(numbers(&store, 603), [604, 605, 606, 607, 608]);
 }

@@ -58,7 +58,7 @@ fn a_job_that_is_undone_moves_nothing() {
     }));
     failed.unwrap_err();
     assert_eq!(due(&store), before);
-    let counts = store.read(|reader| reader.count_by_status()).unwrap();
+    let counts = store.read(|reader| reader.count_by_status(None)).unwrap();
     assert_eq!(counts[&Status::Active], 1);
 }
 
@@ -111,25 +111,31 @@ fn the_index_goes_in_the_order_of_time_page_by_page() {
 #[test]
 fn a_store_that_knew_no_checks_is_planned_for_when_it_is_opened() {
     let place = Place::new();
-    let (before, counts) = {
+    let owner = connection(3, "c3").owner;
+    let counts = |store: &Store| {
+        let by = |asks: Option<&str>| store.read(|reader| reader.count_by_status(asks)).unwrap();
+        [by(None), by(Some(&owner)), by(Some("somebody else"))].map(|counts| counts[&Status::Active])
+    };
+    let private_of = |store: &Store| store.read(|reader| reader.private_connections_of(&owner, 9)).unwrap();
+    let before = {
         let store = place.open();
         let private = Connection { visibility: Visibility::Private, ..active(3) };
         put(&store, [connection(1, "c1"), active(2), private]);
-        (due(&store), store.read(|reader| reader.count_by_status()).unwrap())
+        assert_eq!(counts(&store), [1, 2, 1], "whose private ones they are, sees them counted");
+        assert_eq!(private_of(&store).len(), 1);
+        due(&store)
     };
     {
         let database = redb::Database::open(place.path()).unwrap();
         let transaction = database.begin_write().unwrap();
-        for table in ["upkeep", "upkeep-due", "upkeep-spent"] {
+        for table in ["upkeep", "upkeep-due", "upkeep-spent", "connections-counted", "connections-owned-privately"] {
             assert!(transaction.delete_table(TableDefinition::<&[u8], &[u8]>::new(table)).unwrap());
         }
-        let meta = TableDefinition::<&[u8], &[u8]>::new("meta");
-        transaction.open_table(meta).unwrap().remove(&b"connections-by-status"[..]).unwrap();
         transaction.commit().unwrap();
     }
     let store = place.open();
     assert_eq!(due(&store), before);
-    assert_eq!(store.read(|reader| reader.count_by_status()).unwrap(), counts);
+    assert_eq!((counts(&store), private_of(&store).len()), ([1, 2, 1], 1));
 }
 
 #[test]
