@@ -147,6 +147,34 @@ fn connectors_upgrades_and_transfers_are_told_too() {
 }
 
 #[test]
+fn an_upgrade_tells_everybody_nothing_of_private_connections() {
+    let scene = Scene::with(&["narrow"]);
+    let api = &scene.api;
+    let ada = user(&scene.server, "ada", &WORKS);
+    scene.upstream.on("GET", "/", |_arrived| Reply::status(200));
+    let new = |name: &str, visibility: &str| {
+        json!({
+            "name": name, "connector": "upgradable", "protocol": "none", "visibility": visibility,
+            "settings": {"url": scene.upstream.origin()},
+        })
+    };
+    ada.post("/connections", &new("Diary", "private")).ended(201);
+    install(api, "wide");
+    let upgrade = json!({"to": "2.0.0", "accept": true});
+    api.post("/connectors/upgradable/upgrade", &upgrade).ended(200);
+    assert!(!types(&all(api)).contains(&"connector.upgraded"), "there is nothing that everybody may know");
+    api.post("/connectors/upgradable/upgrade", &json!({"to": "1.0.0", "accept": true})).ended(200);
+    ada.post("/connections", &new("Orders", "shared")).ended(201);
+    api.post("/connectors/upgradable@1.0.0/upgrade", &upgrade).ended(200);
+    for who in [api, &ada] {
+        let told = all(who);
+        let upgraded: Vec<_> = told.iter().filter(|event| event["type"] == "connector.upgraded").collect();
+        assert_eq!(upgraded.len(), 1, "{told:#?}");
+        assert_eq!((&upgraded[0]["data"]["moved"], &upgraded[0]["data"]["attention"]), (&json!(1), &json!(0)));
+    }
+}
+
+#[test]
 fn a_renewed_credential_is_told_with_its_time_and_not_with_its_value() {
     let Some(stage) = Stage::set("events of a renewal") else { return };
     let tokens = stage.oidc.mint("ada");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
@@ -25,12 +25,20 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock(Arc<AtomicI64>);
+pub(crate) struct Clock {
+    at: Arc<AtomicI64>,
+    /// Whoever asks it panics.
+    pub(crate) broken: Arc<AtomicBool>,
+}
 
 impl Clock {
     /// Begins at a noon, UTC.
     fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(1_777_032_000)))
+        Self::beginning(1_777_032_000)
+    }
+
+    fn beginning(at: i64) -> Self {
+        Self { at: Arc::new(AtomicI64::new(at)), broken: Arc::default() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -38,11 +46,11 @@ impl Clock {
     }
 
     pub(crate) fn seconds(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.at.load(Ordering::SeqCst)
     }
 
     pub(crate) fn pass(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.at.fetch_add(seconds, Ordering::SeqCst);
     }
 
     fn outside(&self) -> Outside {
@@ -52,7 +60,11 @@ impl Clock {
                 chunk.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..chunk.len()]);
             }
         };
-        Outside::new(move || clock.now(), fill)
+        let now = move || {
+            assert!(!clock.broken.load(Ordering::SeqCst), "the clock is broken");
+            clock.now()
+        };
+        Outside::new(now, fill)
     }
 }
 
@@ -74,7 +86,7 @@ impl Stage {
         Self::beside(&[], change).await
     }
 
-    async fn beside(others: &[&Upstream], change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn beside(others: &[&Upstream], change: impl FnOnce(&mut Config)) -> Self {
         let upstream = Upstream::start();
         upstream.on("GET", "/me", me);
         let mut config = Config::default();
@@ -104,7 +116,7 @@ impl Stage {
     }
 
     /// Makes so many connections that passed their test, and forgets the requests of that.
-    async fn connected(&self, upstream: &Upstream, name: &str, many: usize) {
+    pub(crate) async fn connected(&self, upstream: &Upstream, name: &str, many: usize) {
         futures_util::stream::iter(0..many)
             .map(|at| self.create(bearer(upstream, &format!("{name} {at}"))))
             .buffer_unordered(16)
@@ -140,7 +152,7 @@ async fn open(data: &Path, config: &Config, clock: &Clock) -> Host {
     builder.compiler(Compiler::Worker(BINARY.into())).open().await.unwrap()
 }
 
-fn me(arrived: &Arrived) -> Reply {
+pub(crate) fn me(arrived: &Arrived) -> Reply {
     Reply::status(if arrived.header("authorization") == format!("Bearer {TOKEN}") { 200 } else { 401 })
 }
 
@@ -432,7 +444,7 @@ fn a_server_looks_after_what_became_due_while_it_was_away_and_says_so() {
     runtime.block_on(async {
         #[expect(clippy::disallowed_methods, reason = "the server that comes after goes by this machine's clock")]
         let now = Timestamp::now();
-        let clock = Clock(Arc::new(AtomicI64::new(now.as_second() - 3 * DAY)));
+        let clock = Clock::beginning(now.as_second() - 3 * DAY);
         let mut config = Config::default();
         config.egress.allow = vec![upstream.origin()];
         let host = open(&world.data(), &config, &clock).await;

@@ -13,7 +13,7 @@ use crate::health::{Clock, DAY, HOUR, MINUTE, Stage, get, root};
 
 /// An authorization server and the service behind it, both by the test's clock. Refresh tokens are good once.
 #[derive(Debug, Default)]
-struct Tokens {
+pub(crate) struct Tokens {
     lifetime: i64,
     /// Refresh token → whose it is, which one of his, and when it was given.
     refresh: BTreeMap<String, (usize, u32, i64)>,
@@ -22,14 +22,14 @@ struct Tokens {
     /// Each one's last: until when it is good.
     last: BTreeMap<usize, i64>,
     /// How old each token was when it was renewed.
-    ages: Vec<i64>,
+    pub(crate) ages: Vec<i64>,
     /// What should not have happened.
-    wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     revoked: bool,
 }
 
 impl Tokens {
-    fn give(&mut self, whose: usize, which: u32, now: i64) -> (String, String) {
+    pub(crate) fn give(&mut self, whose: usize, which: u32, now: i64) -> (String, String) {
         let (access, refresh) = (format!("access-{whose:04}-{which:04}"), format!("refresh-{whose:04}-{which:04}"));
         self.access.insert(access.clone(), now + self.lifetime);
         self.refresh.insert(refresh.clone(), (whose, which, now));
@@ -55,7 +55,7 @@ impl Tokens {
         Reply::json(200, &answer)
     }
 
-    fn use_of(&mut self, authorization: &str, now: i64) -> Reply {
+    pub(crate) fn use_of(&mut self, authorization: &str, now: i64) -> Reply {
         let token = authorization.trim_start_matches("Bearer ");
         if self.access.get(token).is_some_and(|until| now < *until) {
             return Reply::json(200, &json!({"login": "ada"}));
@@ -66,7 +66,7 @@ impl Tokens {
 }
 
 /// Serves tokens of this lifetime, by this clock.
-fn serve_tokens(upstream: &Upstream, clock: &Clock, lifetime: i64) -> Arc<Mutex<Tokens>> {
+pub(crate) fn serve_tokens(upstream: &Upstream, clock: &Clock, lifetime: i64) -> Arc<Mutex<Tokens>> {
     let tokens = Arc::new(Mutex::new(Tokens { lifetime, ..Tokens::default() }));
     let (of, at) = (tokens.clone(), clock.clone());
     upstream.on("POST", "/token", move |arrived| of.lock().unwrap().renew(&arrived.text(), at.seconds()));
@@ -76,7 +76,7 @@ fn serve_tokens(upstream: &Upstream, clock: &Clock, lifetime: i64) -> Arc<Mutex<
     tokens
 }
 
-fn oauth(upstream: &Upstream, name: &str, (access, refresh): (String, String), expires: Timestamp) -> Value {
+pub(crate) fn oauth(upstream: &Upstream, name: &str, (access, refresh): (String, String), expires: Timestamp) -> Value {
     json!({
         "name": name, "connector": "http", "protocol": "oauth2",
         "settings": {

@@ -9,7 +9,7 @@ use serde_json::json;
 use turnbuckle_tests::api::{Answer, Api};
 
 use crate::scene::{Scene, TOKEN, left_out, peers, world};
-use crate::users::user;
+use crate::users::{WORKS, user};
 
 fn metrics(api: &Api) -> Answer {
     api.raw(Method::GET, "/metrics", &[], Bytes::new())
@@ -63,6 +63,20 @@ fn what_is_done_is_counted_by_words_of_this_program_alone() {
     for told in ["Secret", "project", "nowhere", "elsewhere", TOKEN, "127.0.0.1", port.as_str(), "/me", "administrator"]
     {
         assert!(!text.contains(told), "`{told}` is in it:\n{text}");
+    }
+}
+
+#[test]
+fn private_connections_are_counted_for_nobody() {
+    let scene = Scene::http();
+    let ada = user(&scene.server, "ada", &WORKS);
+    scene.connected("Orders");
+    let mut private = scene.bearer("Diary", TOKEN);
+    private["visibility"] = json!("private");
+    ada.post("/connections", &private).ended(201);
+    for who in [&scene.api, &ada] {
+        let text = metrics(who).ended(200).text();
+        assert_eq!(value(&text, "turnbuckle_connections{status=\"active\"}"), Some(1.0), "{text}");
     }
 }
 

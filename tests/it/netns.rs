@@ -106,7 +106,7 @@ const FORBIDDEN: &[&str] = &[
 
 /// Accepts on port 80 and 443 of every address, and remembers where it was called.
 #[derive(Clone, Default)]
-struct Canary {
+pub(crate) struct Canary {
     seen: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
@@ -133,7 +133,7 @@ impl Canary {
 }
 
 /// Runs a test in a thread of a network and with names of its own.
-fn in_own_network(test: &'static str, body: impl FnOnce(Canary) + Send + 'static) {
+pub(crate) fn in_own_network(test: &'static str, body: impl FnOnce(Canary) + Send + 'static) {
     let outcome = thread::spawn(move || {
         #[expect(
             deprecated,

@@ -1,6 +1,7 @@
 //! Deliveries that fail, by a clock that a test turns: when they are tried again, when they are given up, what is told then.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::scene::BINARY;
 /// A host whose clock stands still unless it is turned.
 struct Clockwork {
     clock: Arc<Mutex<Timestamp>>,
+    /// Whoever asks for chance panics.
+    broken: Arc<AtomicBool>,
     folder: tempfile::TempDir,
     service: Upstream,
 }
@@ -28,7 +31,7 @@ struct Clockwork {
 impl Clockwork {
     fn new() -> Self {
         let clock = Arc::new(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap()));
-        Self { clock, folder: tempfile::tempdir().unwrap(), service: Upstream::start() }
+        Self { clock, broken: Arc::default(), folder: tempfile::tempdir().unwrap(), service: Upstream::start() }
     }
 
     async fn open(&self, configure: impl FnOnce(&mut Config)) -> Host {
@@ -36,9 +39,11 @@ impl Clockwork {
         config.egress.allow = vec![self.service.origin()];
         configure(&mut config);
         let (told, random) = (Arc::clone(&self.clock), Arc::new(Mutex::new(0_u64)));
+        let broken = Arc::clone(&self.broken);
         let outside = Outside::new(
             move || *told.lock().unwrap(),
             move |bytes| {
+                assert!(!broken.load(Ordering::SeqCst), "chance is broken");
                 let mut counted = random.lock().unwrap();
                 *counted += 1;
                 let digest = Sha256::digest(counted.to_le_bytes());
@@ -62,6 +67,24 @@ impl Clockwork {
     async fn hook(&self, host: &Host, path: &str) {
         let put = PutWebhook { url: Some(format!("{}{path}", self.service.origin())), ..PutWebhook::default() };
         host.put_webhook(&root(), "shop", put).await.unwrap();
+    }
+}
+
+/// A user who looks after webhooks as far as these permissions let it.
+async fn carol(host: &Host, permissions: &[&str]) -> Actor {
+    let sets = json!({"permissions": permissions});
+    host.put_permission_set(&root(), "carols", serde_json::from_value(sets).unwrap()).await.unwrap();
+    let user = json!({"permission-sets": ["carols"]});
+    host.put_user(&root(), "carol", serde_json::from_value(user).unwrap()).await.unwrap();
+    host.standing("carol").unwrap().unwrap()
+}
+
+/// Nothing arrives, however often it is looked whether something is due.
+async fn stays_idle(receiver: &Receiver) {
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    for _ in 0..100 {
+        looks.tick().await;
+        assert!(receiver.is_idle(), "something arrived");
     }
 }
 
@@ -293,5 +316,96 @@ async fn as_many_wait_as_may_then_nothing_new_is_taken_and_nothing_is_lost() {
     arrived.sort_unstable();
     assert_eq!(arrived, (begin + 1..=begin + MOST + 5).collect::<Vec<_>>(), "each once");
     assert!(down.is_idle() && up.is_idle());
+    drop(delivering);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_delivered_while_the_owner_may_see_nothing_be_it_new_or_tried_before() {
+    const ALL: [&str; 2] = ["manage-setup", "view-connections"];
+    let works = Clockwork::new();
+    let down = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(503)));
+    let host = works.open(|_| {}).await;
+    let delivering = host.deliver_webhooks();
+    let owner = carol(&host, &ALL).await;
+    let put = PutWebhook { url: Some(format!("{}/hook", works.service.origin())), ..PutWebhook::default() };
+    host.put_webhook(&owner, "shop", put).await.unwrap();
+    happen(&host).await;
+    let tried = next(&down).await;
+    waiting(&host, 1).await;
+    let up = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(204)));
+    carol(&host, &["view-audit"]).await;
+    works.turn(60);
+    happen_again(&host).await;
+    stays_idle(&up).await;
+    let view = host.webhook(&root(), "shop").unwrap();
+    assert_eq!((view.pending, view.delivered), (1, 0), "{view:?}");
+    carol(&host, &ALL).await;
+    let mut late: Vec<_> = [next(&up).await, next(&up).await, next(&up).await].iter().map(Message::seq).collect();
+    late.sort_unstable();
+    assert_eq!(late, [tried.seq(), tried.seq() + 1, tried.seq() + 2], "what was held back comes when it may");
+    until(&host, |view| (view.pending, view.delivered, view.missed) == (0, 3, 0)).await;
+    drop(delivering);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_from_further_on_skips_nothing_of_what_comes_before_it() {
+    let works = Clockwork::new();
+    let mut gate = works.service.hold("POST", "/hook", |_| Reply::status(204));
+    let host = works.open(|_| {}).await;
+    works.hook(&host, "/hook").await;
+    for _ in 0..2 {
+        happen(&host).await;
+        host.remove_connector(&root(), "http").await.unwrap();
+    }
+    // Nobody delivers yet, and somebody asks for the last one.
+    host.replay_webhook(&root(), "shop", Replay { seq: Some(4) }).await.unwrap();
+    let delivering = host.deliver_webhooks();
+    let gate = tokio::task::spawn_blocking(move || {
+        gate.wait_for(1);
+        gate
+    });
+    let gate = gate.await.unwrap();
+    // It ends while the one that was asked for is under way, and again when it was delivered.
+    let receiver = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(204)));
+    gate.open();
+    let next_one = next(&receiver).await;
+    assert_eq!(next_one.seq(), 1, "what comes first is not passed over");
+    drop((delivering, host));
+    let host = works.open(|_| {}).await;
+    let delivering = host.deliver_webhooks();
+    let mut arrived: Vec<_> = Vec::new();
+    while !arrived.contains(&3) {
+        arrived.push(next(&receiver).await.seq());
+    }
+    assert!(arrived.contains(&2), "{arrived:?}");
+    until(&host, |view| view.behind == 0 && view.pending == 0).await;
+    drop(delivering);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_whose_deliveries_broke_off_by_a_fault_says_so_and_begins_again() {
+    let works = Clockwork::new();
+    let broken = Arc::clone(&works.broken);
+    let receiver = Arc::new(Receiver::at(&works.service, "/hook", move |_| {
+        // Where the next attempt is due is by chance.
+        broken.store(true, Ordering::SeqCst);
+        Reply::status(500)
+    }));
+    let host = works.open(|_| {}).await;
+    let delivering = host.deliver_webhooks();
+    works.hook(&host, "/hook").await;
+    happen(&host).await;
+    let first = next(&receiver).await;
+    let view = until(&host, |view| view.fault.is_some()).await;
+    let fault = view.fault.unwrap();
+    assert!(fault.starts_with("its deliveries broke off at 2026-01-01T00:00:00Z by a fault of this program"), "{fault}");
+    works.broken.store(false, Ordering::SeqCst);
+    let up = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(204)));
+    stays_idle(&up).await;
+    works.turn(2);
+    assert_eq!(next(&up).await.id(), first.id(), "nothing is lost by it");
+    until(&host, |view| view.delivered == 1).await;
+    works.turn(3_600);
+    assert_eq!(host.webhook(&root(), "shop").unwrap().fault, None, "what was long ago is not told");
     drop(delivering);
 }

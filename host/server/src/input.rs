@@ -1,7 +1,7 @@
-//! JSON and queries as they arrive: what does not fit is a problem that names the field.
+//! Paths, JSON and queries as they arrive: what does not fit is a problem that names the field.
 
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -52,6 +52,20 @@ pub(crate) fn misfit<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>
         _ => words,
     };
     Problem::input(field, message)
+}
+
+/// Parts of the path.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let extract::Path(found) = extract::Path::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::new(rejection.status(), "path", rejection.body_text()))?;
+        Ok(Self(found))
+    }
 }
 
 /// The query of a URL.

@@ -32,7 +32,7 @@ use crate::access::{self, Access};
 use crate::console::{self, Console};
 use crate::guard;
 use crate::metrics;
-use crate::openapi::Description;
+use crate::openapi::{Description, with_problems};
 use crate::problem::Problem;
 use utoipa::OpenApi as _;
 
@@ -162,5 +162,6 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         operation.operation_id = Some(format!("connections.send-{name}"));
         document.paths.add_path_operation(<send::__path_send as utoipa::Path>::path(), vec![method], operation);
     }
+    with_problems(&mut document);
     (router, document)
 }

@@ -142,7 +142,9 @@ impl Credentials {
         let mut fields: Vec<_> = filled.settings.keys().chain(filled.secrets.keys()).cloned().collect();
         fields.extend(headers.iter().map(|header| header.name.clone()));
         let mut secrets = old.as_ref().map(|old| old.secrets.clone()).unwrap_or_default();
-        secrets.extend(self.seal_on(Shelf::ExternalCredentials, &name, &filled.secrets));
+        let known = self.unseal_from(Shelf::ExternalCredentials, &name, &secrets)?;
+        let fresh = holder::unlike(filled.secrets, &known);
+        secrets.extend(self.seal_on(Shelf::ExternalCredentials, &name, &fresh));
         let external = ExternalCredential {
             label: put.label.or(old.as_ref().map(|old| old.label.clone())).unwrap_or_else(|| name.clone()),
             name,

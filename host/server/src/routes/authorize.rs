@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{Answer, Who};
 use crate::console::{self, Console};
-use crate::input::Json as Input;
+use crate::input::{Json as Input, Path};
 use crate::page;
 use crate::problem::{Problem, Words};
 

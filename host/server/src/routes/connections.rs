@@ -1,7 +1,7 @@
 //! `/api/v1/connections`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use turnbuckle::{
 };
 
 use super::{Answer, Cursor, Who};
-use crate::input::{Json as Input, Search, misfit};
+use crate::input::{Json as Input, Path, Search, misfit};
 use crate::problem::{Problem, Words};
 
 /// A page of connections, by name.

@@ -1,7 +1,7 @@
 //! `/api/v1/connectors`
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
@@ -11,7 +11,7 @@ use turnbuckle::{CheckReport, ConnectorFilter, ConnectorView, Host, InstallRepor
 use utoipa::ToSchema;
 
 use super::{Answer, Who};
-use crate::input::{Json as Input, Search};
+use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
 
 /// More than any limit of the host, which says which one it is.

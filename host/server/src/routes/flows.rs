@@ -1,13 +1,13 @@
 //! `/api/v1/flows`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use turnbuckle::{Flow, FlowReport, Host, Page, PutFlow, PutUse};
 
 use super::{Answer, Cursor, Who};
-use crate::input::{Json as Input, Search};
+use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
 
 /// A page of flows, by id.

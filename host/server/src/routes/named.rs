@@ -1,6 +1,6 @@
 //! `/api/v1/setup/{credential-protocols,external-credentials,principals,named-credentials}`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http::{StatusCode, header};
@@ -11,7 +11,7 @@ use turnbuckle::{
 
 use super::authorize::{Public, sign_in_cookie_line};
 use super::{Answer, Who};
-use crate::input::Json as Input;
+use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
 
 /// Ways to sign in that the host knows by itself.

@@ -1,16 +1,16 @@
 //! `/api/v1/connections/{key}/send`: a request through a connection, streamed both ways.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use turnbuckle::{Error, Failure, Host};
 use utoipa::openapi::HttpMethod;
 
 use super::Who;
-use crate::input::Search;
+use crate::input::{Path, Search};
 use crate::problem::{Problem, Words};
 
 /// Headers of this prefix are the request's own, without it.
@@ -26,6 +26,9 @@ pub(super) const METHODS: [(HttpMethod, &str); 7] = [
     (HttpMethod::Delete, "delete"),
     (HttpMethod::Options, "options"),
 ];
+
+/// The same, as a header lists them.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Where a request through a connection goes.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -49,6 +52,12 @@ pub(super) async fn send(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    if matches!(parts.method, Method::TRACE | Method::CONNECT) {
+        let words = "no request is sent by that method: it would show what is attached, or what nobody looks into";
+        let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", words).into_response();
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+        return Ok(refused);
+    }
     let mut outgoing = http::Request::new(
         body.map_err(|error| Error::Upstream {
             rule: "request-body",

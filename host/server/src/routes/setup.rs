@@ -1,12 +1,12 @@
 //! `/api/v1/setup/identity-providers`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use turnbuckle::{Host, IdentityProviderView, PutIdentityProvider};
 
 use super::{Answer, Who};
-use crate::input::Json as Input;
+use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
 
 /// OAuth clients, by name.

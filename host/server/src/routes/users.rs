@@ -1,7 +1,7 @@
 //! `/api/v1/setup/permission-sets`, `/users` and `/tokens`, `/api/v1/whoami`, and who owns a connection.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use turnbuckle::{Host, NewToken, PermissionSet, PutPermissionSet, PutUser, Token
 use utoipa::ToSchema;
 
 use super::{Answer, Who};
-use crate::input::Json as Input;
+use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
 
 /// Permission sets, by name.

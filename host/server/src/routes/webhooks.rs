@@ -1,7 +1,7 @@
 //! `/api/v1/webhooks`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use turnbuckle::{
 use utoipa::ToSchema;
 
 use super::{Answer, Who};
-use crate::input::{Json as Input, Search};
+use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
 
 /// Webhooks, by name: never their secrets.

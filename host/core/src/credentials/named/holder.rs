@@ -176,10 +176,11 @@ impl Credentials {
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });
         }
-        if holder.settings != filled.settings || !filled.secrets.is_empty() {
-            let mut secrets = self.unseal(holder.id, &holder.secrets)?;
+        let mut secrets = self.unseal(holder.id, &holder.secrets)?;
+        let fresh = unlike(filled.secrets, &secrets);
+        if holder.settings != filled.settings || !fresh.is_empty() {
             secrets.retain(|name, _| parameters.iter().any(|field| field.name == *name));
-            secrets.extend(filled.secrets);
+            secrets.extend(fresh);
             holder.settings = filled.settings;
             holder = self.put_anew(writer, holder, &secrets)?;
         }
@@ -384,6 +385,15 @@ impl Credentials {
             kept.pop(&id);
         }
     }
+}
+
+/// Secrets that are others than those that are stored: who gives the same again changes nothing.
+pub(super) fn unlike(
+    given: BTreeMap<String, Secret>,
+    stored: &BTreeMap<String, Secret>,
+) -> BTreeMap<String, Secret> {
+    let same = |name: &str, secret: &Secret| stored.get(name).is_some_and(|stored| stored.expose() == secret.expose());
+    given.into_iter().filter(|(name, secret)| !same(name, secret)).collect()
 }
 
 fn not_reachable() -> Error {
