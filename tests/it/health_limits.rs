@@ -40,7 +40,11 @@ async fn what_checks_renew_elsewhere_keeps_to_the_limits_of_that_place_too() {
     assert!(rounds.iter().all(|renewed| *renewed <= 6), "{rounds:?}");
     let health = stage.health();
     assert_eq!((health.done.passed, health.done.failed, health.connections.active), (40, 0, 40), "{health:?}");
-    assert_eq!((before, tokens.lock().unwrap().wrong.len()), (40, 0), "each waited for its turn, and none failed for it");
+    assert_eq!(
+        (before, tokens.lock().unwrap().wrong.len()),
+        (40, 0),
+        "each waited for its turn, and none failed for it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use serde_json::json;
-use turnbuckle_tests::components;
+use turnbuckle_tests::{components, tree};
 
 use crate::netns::in_own_network;
 use crate::scene::{BINARY, Scene, left_out, peers};
@@ -31,6 +31,9 @@ fn the_server_answers_as_its_description_says() {
         let token = format!("Authorization: Bearer {}", scene.server.token);
         let mut command = Command::new(program);
         command.current_dir(scene.world.work()).env("HOME", scene.world.work());
+        command.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONPATH", scene.world.work());
+        let hooks = std::fs::read(tree::top().join("tests/peers/schemathesis.py")).unwrap();
+        scene.world.file("schemathesis_hooks.py", hooks);
         command.args(["run", &description, "--header", &token, "--checks", "all", "--exclude-checks", LEFT_OUT]);
         // It writes a file of the host's wherever it is told to.
         command.args(["--exclude-operation-id", "host.backup"]);

@@ -398,7 +398,10 @@ async fn an_endpoint_whose_deliveries_broke_off_by_a_fault_says_so_and_begins_ag
     let first = next(&receiver).await;
     let view = until(&host, |view| view.fault.is_some()).await;
     let fault = view.fault.unwrap();
-    assert!(fault.starts_with("its deliveries broke off at 2026-01-01T00:00:00Z by a fault of this program"), "{fault}");
+    assert!(
+        fault.starts_with("its deliveries broke off at 2026-01-01T00:00:00Z by a fault of this program"),
+        "{fault}"
+    );
     works.broken.store(false, Ordering::SeqCst);
     let up = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(204)));
     stays_idle(&up).await;

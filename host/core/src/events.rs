@@ -12,8 +12,8 @@ mod webhooks;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
@@ -125,7 +125,17 @@ impl Outbox {
     pub(crate) fn new(store: Store, egress: Egress, credentials: Credentials, outside: Outside) -> Self {
         let (changed, _nobody_yet) = watch::channel(0);
         let delivering = AtomicBool::new(false);
-        Self { parts: Arc::new(Parts { store, egress, credentials, outside, changed, delivering, faults: Mutex::default() }) }
+        Self {
+            parts: Arc::new(Parts {
+                store,
+                egress,
+                credentials,
+                outside,
+                changed,
+                delivering,
+                faults: Mutex::default(),
+            }),
+        }
     }
 
     /// Events behind a cursor, or from now on.

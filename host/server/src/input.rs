@@ -28,6 +28,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection: BytesRejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
+        // The parser would take a list for a struct, field by field.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::input("body", "must be a JSON object, with a name for each value"));
+        }
         let mut parser = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| misfit(&error))?;
         parser.end().map_err(|error| Problem::input("body", error.to_string()))?;

@@ -1,8 +1,9 @@
 //! The description of this API (OpenAPI 3.1), made from the handlers.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Content, ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 #[derive(OpenApi)]
@@ -36,6 +37,13 @@ pub(crate) fn with_problems(document: &mut Document) {
 }
 
 fn problems(operation: &mut Operation, by_name: bool) {
+    // Bytes as they are, not a list of numbers.
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && let Some(RefOr::T(component)) = body.content.get_mut("application/wasm")
+    {
+        let bytes = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        component.schema = Some(ObjectBuilder::new().schema_type(Type::String).format(Some(bytes)).build().into());
+    }
     let answers = &mut operation.responses.responses;
     for (status, answer) in &mut *answers {
         if let (true, RefOr::T(answer)) = (status.starts_with(['4', '5']), answer)

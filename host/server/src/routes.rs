@@ -63,7 +63,7 @@ pub fn router(host: Host, access: Access) -> Router {
     let metered = host.clone();
     let document = axum::Json(document);
     let api = routes
-        .route("/api/v1/connections/{key}/send", axum::routing::any(send::send))
+        .route("/api/v1/connections/{key}/send", axum::routing::any(send::send).layer(middleware::from_fn(send::taken)))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state((access.clone(), host.clone()), access::authenticate))
         .layer(Extension(authorize::Public(access.reached_at().cloned())))

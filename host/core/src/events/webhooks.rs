@@ -126,8 +126,9 @@ impl Outbox {
 
     /// All of them, by name.
     pub(crate) fn webhooks(&self) -> Result<Vec<WebhookView>, Error> {
-        let views: Result<Vec<_>, StoreError> =
-            self.store.read(|reader| Ok(reader.webhooks()?.into_iter().map(|found| viewed(reader, found)).collect()))?;
+        let views: Result<Vec<_>, StoreError> = self
+            .store
+            .read(|reader| Ok(reader.webhooks()?.into_iter().map(|found| viewed(reader, found)).collect()))?;
         Ok(views?.into_iter().map(|view| self.with_fault(view)).collect())
     }
 

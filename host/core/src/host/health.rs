@@ -88,7 +88,8 @@ impl Host {
                 drop(inner);
                 while tasks.try_join_next().is_some() {}
                 // Either way it is time to look again; after a fault not earlier.
-                let stirred = async { if faults == 0 { stirred.notified().await } else { std::future::pending().await } };
+                let stirred =
+                    async { if faults == 0 { stirred.notified().await } else { std::future::pending().await } };
                 drop(tokio::time::timeout(pause, stirred).await);
             }
         }

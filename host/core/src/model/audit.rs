@@ -29,7 +29,8 @@ pub use chain::{AuditBreak, AuditChain, AuditLink, AuditProblem, AuditRecord, Au
 const TEXT: usize = 200;
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+    // A token tree: as a `literal` it would come to the derived description in a wrapping that hides the name from it.
+    ($($(#[$doc:meta])* $variant:ident = $name:tt,)*) => {
         /// What was done, or was to be done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -78,7 +78,8 @@ impl Event {
 }
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $variant:ident($facts:ty) = $name:literal,)*) => {
+    // A token tree: as a `literal` it would come to the derived description in a wrapping that hides the name from it.
+    ($($(#[$doc:meta])* $variant:ident($facts:ty) = $name:tt,)*) => {
         /// What happened, with the facts of its type.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -203,7 +203,13 @@ fn next_renewal(connection: &Connection, credential: Option<&Credential>) -> Opt
 }
 
 /// What is planned for what was obtained for a principal: nothing is tested, for only a connection says where.
-pub(crate) fn plan_of_holder(old: &Plan, holder: &Holder, alone: bool, of: &str, credential: Option<&Credential>) -> Plan {
+pub(crate) fn plan_of_holder(
+    old: &Plan,
+    holder: &Holder,
+    alone: bool,
+    of: &str,
+    credential: Option<&Credential>,
+) -> Plan {
     let kept_alive = |credential: &&Credential| {
         let renews = alone || credential.secrets.contains_key(REFRESH_TOKEN);
         renews && credential.ended.is_none() && holder.problem.is_none()

@@ -187,7 +187,11 @@ impl Writer<'_> {
     }
 
     /// Counts a connection where it stands now, and no longer where it stood.
-    pub(super) fn recount(&mut self, before: Option<&Connection>, after: Option<&Connection>) -> Result<(), StoreError> {
+    pub(super) fn recount(
+        &mut self,
+        before: Option<&Connection>,
+        after: Option<&Connection>,
+    ) -> Result<(), StoreError> {
         let (before, after) = (before.map(counted_at), after.map(counted_at));
         if before == after {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -52,12 +53,6 @@ pub(super) async fn send(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    if matches!(parts.method, Method::TRACE | Method::CONNECT) {
-        let words = "no request is sent by that method: it would show what is attached, or what nobody looks into";
-        let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", words).into_response();
-        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
-        return Ok(refused);
-    }
     let mut outgoing = http::Request::new(
         body.map_err(|error| Error::Upstream {
             rule: "request-body",
@@ -89,6 +84,17 @@ pub(super) async fn send(
         headers.insert(HeaderName::from_static("turnbuckle-failure"), HeaderValue::from_static(meant));
     }
     Ok(response)
+}
+
+/// Refuses methods by which no request is sent, whatever else is wrong with it.
+pub(super) async fn taken(request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+        return next.run(request).await;
+    }
+    let words = "no request is sent by that method: it would show what is attached, or what nobody looks into";
+    let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", words).into_response();
+    refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+    refused
 }
 
 fn forwarded(given: &HeaderMap) -> Result<HeaderMap, Problem> {

@@ -255,9 +255,12 @@ impl Credentials {
             let Some(principal) = reader.principal(&holder.principal)? else { return Ok(None) };
             let Some(external) = reader.external_credential(&principal.external_credential)? else { return Ok(None) };
             let due = reader.plan(id)?.renewal.is_some_and(|due| due.at <= now);
-            Ok::<_, crate::store::StoreError>(reader.credential(id)?.filter(|_| due).map(|credential| {
-                (external, principal, holder, credential.generation)
-            }))
+            Ok::<_, crate::store::StoreError>(
+                reader
+                    .credential(id)?
+                    .filter(|_| due)
+                    .map(|credential| (external, principal, holder, credential.generation)),
+            )
         })?;
         let Some((external, principal, holder, seen)) = found else { return Ok(None) };
         let signing = self.signing(&external, &principal, &holder)?;
@@ -388,10 +391,7 @@ impl Credentials {
 }
 
 /// Secrets that are others than those that are stored: who gives the same again changes nothing.
-pub(super) fn unlike(
-    given: BTreeMap<String, Secret>,
-    stored: &BTreeMap<String, Secret>,
-) -> BTreeMap<String, Secret> {
+pub(super) fn unlike(given: BTreeMap<String, Secret>, stored: &BTreeMap<String, Secret>) -> BTreeMap<String, Secret> {
     let same = |name: &str, secret: &Secret| stored.get(name).is_some_and(|stored| stored.expose() == secret.expose());
     given.into_iter().filter(|(name, secret)| !same(name, secret)).collect()
 }
