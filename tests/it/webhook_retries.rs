@@ -333,7 +333,7 @@ async fn nothing_is_delivered_while_the_owner_may_see_nothing_be_it_new_or_tried
     let tried = next(&down).await;
     waiting(&host, 1).await;
     let up = Arc::new(Receiver::at(&works.service, "/hook", |_| Reply::status(204)));
-    carol(&host, &["view-audit"]).await;
+    carol(&host, &["manage-setup", "view-audit"]).await;
     works.turn(60);
     happen_again(&host).await;
     stays_idle(&up).await;
