@@ -173,6 +173,8 @@ pub(crate) fn pages(connection: &str) -> Vec<String> {
         "/connectors/http",
         "/connectors/http/upgrade",
         "/connectors/http/remove",
+        "/health",
+        "/integrations?sort=need",
         "/audit",
         "/setup",
         "/setup/identity-providers/+",
@@ -184,7 +186,7 @@ pub(crate) fn pages(connection: &str) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    for part in ["", "/edit", "/reconnect", "/disable", "/enable", "/delete"] {
+    for part in ["", "/activity", "/edit", "/reconnect", "/transfer", "/disable", "/enable", "/delete"] {
         pages.push(format!("/connections/{connection}{part}"));
     }
     pages

@@ -12,7 +12,7 @@ use crate::oauth::Stage;
 use crate::scene::{Scene, TOKEN, left_out, peers};
 
 /// A browser in which the administrator of this scene is signed in. None, and words about it, where this machine has none.
-fn entered(scene: &Scene, test: &str) -> Option<Window> {
+pub(crate) fn entered(scene: &Scene, test: &str) -> Option<Window> {
     let Some(window) = Window::open() else {
         left_out(test, "chromium with chromium-driver");
         return None;
@@ -22,7 +22,7 @@ fn entered(scene: &Scene, test: &str) -> Option<Window> {
     Some(window)
 }
 
-fn axe(test: &str) -> Option<PathBuf> {
+pub(crate) fn axe(test: &str) -> Option<PathBuf> {
     let axe = peers().join("node_modules/axe-core/axe.min.js");
     if axe.is_file() {
         return Some(axe);
@@ -31,16 +31,16 @@ fn axe(test: &str) -> Option<PathBuf> {
     None
 }
 
-fn drawings() -> PathBuf {
+pub(crate) fn drawings() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("console")
 }
 
-fn at(scene: &Scene, path: &str) -> String {
+pub(crate) fn at(scene: &Scene, path: &str) -> String {
     format!("{}{path}", scene.server.url)
 }
 
 /// Puts a flow that uses this connection.
-fn flow(scene: &Scene, connection: &str) {
+pub(crate) fn flow(scene: &Scene, connection: &str) {
     let uses = json!([{"connection": connection, "used-as": "action", "step": "read-orders"}]);
     let flow = json!({
         "name": "Nightly sync", "version": "12", "status": "active", "owner": "ada",

@@ -9,7 +9,7 @@ use turnbuckle::config::Config;
 use turnbuckle::{
     Actor, AuditFilter, AuditOutcome, AuditRecord, Body, Compiler, ConnectionFilter, ConnectorFilter, EditConnection,
     Error, FailureKind, Host, NewConnection, Outcome, Permission, Progress, PutFlow, PutUse, Reconnect, Status,
-    Visibility,
+    Transfer, Visibility,
 };
 use turnbuckle_tests::components;
 use turnbuckle_tests::upstream::{Reply, Upstream};
@@ -236,7 +236,7 @@ async fn an_embedder_finds_nothing_but_setup_where_integrations_are_switched_off
         host.create_connection(&root, new("More", &upstream)).await.map(drop),
         host.test_connection(&root, "Orders").await.map(drop),
         host.send(&root, "Orders", get("/me")).await.map(drop),
-        host.transfer_connection(&root, "Orders", "ada").await.map(drop),
+        host.transfer_connection(&root, "Orders", Transfer { to: "ada".into(), visibility: None }).await.map(drop),
         host.delete_connection(&root, "Orders").await.map(drop),
         host.authorize_connection(&root, "Orders", &base, Default::default()).await.map(drop),
         host.authorization_callback(provider, &[], None).await.map(drop),

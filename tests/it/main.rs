@@ -12,6 +12,8 @@ mod cli;
 mod connections;
 mod console;
 mod console_browser;
+mod console_care;
+mod console_live;
 mod console_named;
 mod console_operator;
 mod contract;

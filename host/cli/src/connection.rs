@@ -12,7 +12,9 @@ use turnbuckle::{
 };
 
 use crate::Session;
-use crate::args::connection::{Authorize, Create, Edit, Fields, History, Key, List, PageOf, Reconnect, Transfer, Verb};
+use crate::args::connection::{
+    self as args, Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Transfer, Verb,
+};
 use crate::client::{Client, Document};
 use crate::exit::Error;
 use crate::output::{Output, can_ask};
@@ -46,8 +48,9 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
             let document = client.post(&["connections", &key, "disable"]).answer().await?;
             output.document(&document, show::one)
         }
-        Verb::Transfer(Transfer { key, to }) => {
-            let call = client.post(&["connections", &key, "transfer"]).json(&json!({"to": to}));
+        Verb::Transfer(Transfer { key, to, visibility }) => {
+            let body = json!({"to": to, "visibility": visibility});
+            let call = client.post(&["connections", &key, "transfer"]).json(&body);
             let document: Document<Transferred> = call.answer().await?;
             output.document(&document, crate::show::users::transferred)
         }
@@ -67,8 +70,8 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
             more(output, document.view.next.as_deref());
             Ok(())
         }
-        Verb::Activity(History { key, page: PageOf { cursor, limit } }) => {
-            let call = client.get(&["connections", &key, "activity"]);
+        Verb::Activity(args::Activity { key, action, outcome, page: PageOf { cursor, limit } }) => {
+            let call = client.get(&["connections", &key, "activity"]).query("action", action).query("outcome", outcome);
             let document: Document<Page<Activity>> =
                 call.query("cursor", cursor).query("limit", limit).answer().await?;
             output.document(&document, health::activity)?;
@@ -93,6 +96,7 @@ async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> 
         .query("status", list.status)
         .query("owner", list.owner)
         .query("text", list.text)
+        .query("sort", list.sort)
         .query("cursor", list.page.cursor)
         .query("limit", list.page.limit);
     let document: Document<Page<ConnectionView>> = call.answer().await?;

@@ -134,6 +134,7 @@ impl Connections {
             owner: filter.owner.clone(),
             seen_by: Some(actor.name().to_owned()),
             text: filter.text.clone().filter(|text| !text.is_empty()),
+            order: filter.sort.unwrap_or_default(),
             after: filter.cursor.clone(),
             limit,
         };
@@ -217,6 +218,7 @@ impl Connections {
                 None => {
                     let run = self.clone().run(actor.name().to_owned(), connection, key).boxed().shared();
                     running.insert(key, run.clone());
+                    self.store.stir();
                     run
                 }
             }

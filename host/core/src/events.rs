@@ -4,6 +4,7 @@
 //! Who follows reads from the store and is woken by its commits, so however slow a reader is, it costs no memory, and what was
 //! written while nobody looked is read afterwards.
 
+mod changes;
 mod delivery;
 mod sign;
 mod tasks;
@@ -32,6 +33,7 @@ use crate::store::{EventQuery, Followed, Store};
 
 use tasks::Faults;
 
+pub use changes::Changes;
 pub use tasks::Delivering;
 
 const PAGE: usize = 50;
@@ -166,6 +168,11 @@ impl Outbox {
             over: false,
         };
         Ok(Events { inner: stream::unfold(following, Following::next).boxed(), reached })
+    }
+
+    /// That something changed, whatever it is.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::new(self.store.shown())
     }
 
     /// A page of events behind a cursor, oldest first.

@@ -29,7 +29,7 @@ use crate::model::measure;
 use crate::model::outside::Outside;
 use crate::model::schedule::{Upkeep, later, share};
 use crate::model::verdict::{FailureKind, Outcome};
-use crate::model::view::{ByStatus, HealthReport, HealthState, Tally, Waiting};
+use crate::model::view::{Budget, ByStatus, HealthReport, HealthState, HourTally, RenewalAhead, Tally, Waiting};
 use crate::store::{Reader, Store, StoreError, Upcoming};
 use limits::Limits;
 
@@ -41,6 +41,11 @@ const LOOKED_AT: usize = 5_000;
 const COUNTED: usize = 10_000;
 /// Places that a report names.
 const NAMED: usize = 20;
+/// Renewals that a report names.
+const AHEAD: usize = 10;
+/// Hours that a report tells apart.
+const HOURS: i64 = 24;
+const HOUR: i64 = 60 * 60;
 /// What became due while no host ran is spread: for each, so much longer, up to the longest.
 const SPREAD: SignedDuration = SignedDuration::from_secs(2);
 const LONGEST_SPREAD: SignedDuration = SignedDuration::from_hours(1);
@@ -89,10 +94,14 @@ struct State {
     /// Where the second look goes on.
     reached: Option<Vec<u8>>,
     /// By who alone may know of them; nobody in particular for what is shared.
-    done: HashMap<Option<String>, Tally>,
+    done: Done,
+    /// The same of the last hours, by their number since 1970.
+    hours: BTreeMap<i64, Done>,
     /// Of this program.
     faults: u64,
 }
+
+type Done = HashMap<Option<String>, Tally>;
 
 /// What was overdue when this host was opened.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +151,7 @@ impl Health {
             away: None,
             reached: None,
             done: HashMap::new(),
+            hours: BTreeMap::new(),
             faults: 0,
         };
         Self {
@@ -292,13 +302,10 @@ impl Health {
             Ok(Some(outcome)) => {
                 measure::upkeep(what, outcome.name());
                 let mut state = self.lock();
-                let tally = state.done.entry(private_to).or_default();
-                match (what, &outcome) {
-                    (Upkeep::Check, Outcome::Passed) => tally.passed += 1,
-                    (Upkeep::Check, Outcome::Failed(_)) => tally.failed += 1,
-                    (Upkeep::Renewal, Outcome::Passed) => tally.renewed += 1,
-                    (Upkeep::Renewal, Outcome::Failed(_)) => tally.not_renewed += 1,
-                }
+                let hour = hour(now);
+                state.hours.retain(|known, _| hour - known < HOURS);
+                count(state.hours.entry(hour).or_default().entry(private_to.clone()).or_default(), what, &outcome);
+                count(state.done.entry(private_to).or_default(), what, &outcome);
                 if let Outcome::Failed(FailureKind::RateLimited { retry_after }) = outcome {
                     state.limits.rest(&lane, now, retry_after);
                 }
@@ -384,10 +391,11 @@ impl Health {
     /// How it stands, for somebody from whom `hidden` connections are kept.
     pub(crate) fn report(&self, actor: &Actor, integrations: bool) -> Result<HealthReport, Error> {
         let now = self.outside.now();
-        let (due, next, connections) = self.store.read(|reader| {
+        let (due, next, renewals, connections) = self.store.read(|reader| {
             let counts = reader.count_by_status(Some(actor.name()))?;
             let next = reader.next_due(now, COUNTED)?;
-            Ok((reader.due(now, None, COUNTED)?, next, by_status(&counts)))
+            let renewals = ahead(reader, actor, &next)?;
+            Ok((reader.due(now, None, COUNTED)?, next, renewals, by_status(&counts)))
         })?;
         let seen = |private_to: &Option<String>| private_to.as_ref().is_none_or(|owner| owner == actor.name());
         let and_more = due.len() == COUNTED;
@@ -407,20 +415,26 @@ impl Health {
             .map(|(origin, waiting)| {
                 let (held_by, until) =
                     state.limits.holding(&origin, now).map_or((None, None), |(why, until)| (Some(why), until));
-                Waiting { origin, waiting, held_by, until }
+                Waiting { origin, waiting, held_by, until, asked_today: 0 }
             })
             .collect();
         origins.sort_by(|left, right| right.waiting.cmp(&left.waiting).then_with(|| left.origin.cmp(&right.origin)));
         origins.truncate(NAMED);
-        let mut done = Tally::default();
-        for (_, tally) in state.done.iter().filter(|(private_to, _)| seen(private_to)) {
-            done.passed += tally.passed;
-            done.failed += tally.failed;
-            done.renewed += tally.renewed;
-            done.not_renewed += tally.not_renewed;
-        }
+        let done = sum(&state.done, seen);
+        let hours = (hour(now) - HOURS + 1..=hour(now)).filter_map(|hour| {
+            let from = Timestamp::from_second(hour * HOUR).ok()?;
+            Some(HourTally { from, done: state.hours.get(&hour).map(|done| sum(done, seen)).unwrap_or_default() })
+        });
+        let hours = hours.collect();
         let (running, faults) = (state.running > 0, state.faults);
         drop(state);
+        let today = limits::day(now);
+        self.store.read(|reader| {
+            origins.iter_mut().try_for_each(|waiting| {
+                waiting.asked_today = reader.spent(today, &waiting.origin)?;
+                Ok(())
+            })
+        })?;
         let (state, reason) = self.state_of(integrations, running)?;
         let next = next.into_iter().find(|due| seen(&due.private_to)).map(|due| due.at);
         Ok(HealthReport {
@@ -433,7 +447,14 @@ impl Health {
             and_more,
             origins,
             next,
+            renewals,
+            budget: Budget {
+                at_once: self.settings.concurrency as u64,
+                per_origin_per_minute: self.settings.per_minute.get().into(),
+                per_origin_daily: self.settings.daily,
+            },
             done,
+            hours,
             faults,
         })
     }
@@ -448,6 +469,43 @@ impl Health {
             (true, true, None, true) => (HealthState::Running, None),
         })
     }
+}
+
+fn hour(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(HOUR)
+}
+
+fn count(tally: &mut Tally, what: Upkeep, outcome: &Outcome) {
+    let counted = match (what, outcome) {
+        (Upkeep::Check, Outcome::Passed) => &mut tally.passed,
+        (Upkeep::Check, Outcome::Failed(_)) => &mut tally.failed,
+        (Upkeep::Renewal, Outcome::Passed) => &mut tally.renewed,
+        (Upkeep::Renewal, Outcome::Failed(_)) => &mut tally.not_renewed,
+    };
+    *counted += 1;
+}
+
+fn sum(done: &Done, seen: impl Fn(&Option<String>) -> bool) -> Tally {
+    let mut all = Tally::default();
+    for (_, tally) in done.iter().filter(|(private_to, _)| seen(private_to)) {
+        all.passed += tally.passed;
+        all.failed += tally.failed;
+        all.renewed += tally.renewed;
+        all.not_renewed += tally.not_renewed;
+    }
+    all
+}
+
+/// The next renewals that this one may know of.
+fn ahead(reader: &Reader<'_>, actor: &Actor, next: &[Upcoming]) -> Result<Vec<RenewalAhead>, StoreError> {
+    let seen = |due: &&Upcoming| due.private_to.as_ref().is_none_or(|owner| owner == actor.name());
+    let mut renewals = Vec::new();
+    for due in next.iter().filter(|due| due.what == Upkeep::Renewal).filter(seen).take(AHEAD) {
+        if let Some(connection) = reader.shared_connection(due.id)? {
+            renewals.push(RenewalAhead { connection: due.id, name: connection.name.clone(), at: due.at });
+        }
+    }
+    Ok(renewals)
 }
 
 fn by_status(counts: &BTreeMap<Status, u64>) -> ByStatus {

@@ -29,7 +29,7 @@ mod model;
 
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
-pub use events::{Delivering, Events};
+pub use events::{Changes, Delivering, Events};
 pub use host::{Builder, CallbackAnswer, Host, verify_audit_export};
 pub use model::actor::{Actor, Permission};
 pub use model::audit::{
@@ -54,17 +54,18 @@ pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    Activity, Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, ByStatus, CheckReport,
-    ConnectionDefinition, ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView,
-    Cookie, CreatedToken, CredentialProtocol, CredentialView, Definitions, DeliveryFilter, DeliveryState, DeliveryView,
-    EditConnection, EventFilter, EventPage, ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow,
-    HealthReport, HealthState, Holding, HostReport, IdentityProviderDefinition, IdentityProviderView, Import,
-    ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition,
-    NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, PrincipalDefinition, PrincipalView,
-    PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet,
-    PutPrincipal, PutUse, PutUser, PutWebhook, Reconnect, Reconnected, Replay, Replayed, RotateSecret, Rotation,
-    SavedWebhook, SignedIn, Tally, TokenView, Tokens, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserDefinition,
-    UserView, Waiting, WebhookView, Whoami,
+    Activity, ActivityFilter, Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, Budget,
+    ByStatus, CheckReport, ConnectionDefinition, ConnectionFilter, ConnectionOrder, ConnectionView,
+    ConnectorDefinition, ConnectorFilter, ConnectorView, Cookie, CreatedToken, CredentialProtocol, CredentialView,
+    Definitions, DeliveryFilter, DeliveryState, DeliveryView, EditConnection, EventFilter, EventPage,
+    ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow, HealthReport, HealthState, Holding,
+    HostReport, HourTally, IdentityProviderDefinition, IdentityProviderView, Import, ImportAction, ImportReport,
+    ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition, NamedCredentialView, NewConnection,
+    NewToken, Page, PermissionSetDefinition, PrincipalDefinition, PrincipalView, PutCredential, PutExternalCredential,
+    PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet, PutPrincipal, PutUse, PutUser, PutWebhook,
+    Reconnect, Reconnected, RenewalAhead, Replay, Replayed, RotateSecret, Rotation, SavedWebhook, SignedIn, Tally,
+    TokenView, Tokens, Transfer, Transferred, Upgrade, UpgradeReport, UpgradeRow, UserDefinition, UserView, Waiting,
+    WebhookView, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};
 pub use users::TokenKey;

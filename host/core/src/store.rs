@@ -77,6 +77,7 @@ struct Inner {
     /// Jobs that were handed over and not begun.
     waiting: Arc<AtomicUsize>,
     told: watch::Receiver<u64>,
+    shown: Arc<watch::Sender<u64>>,
     // Both are taken when the store is closed, never before.
     jobs: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
@@ -117,14 +118,24 @@ impl Store {
         let queue = Arc::new(AtomicUsize::new(0));
         let (jobs, waiting) = mpsc::channel();
         let (tell, told) = watch::channel(Reader::snapshot(&database, &known)?.events_head()?);
+        let shown = Arc::new(watch::Sender::new(0));
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
                 let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
-                let queue = Arc::clone(&queue);
+                let (queue, shown) = (Arc::clone(&queue), Arc::clone(&shown));
                 let Options { retention, schedule, events, cache_bytes: _ } = options;
-                let committer =
-                    committer::Committer { database, known, notes, queue, told: tell, retention, schedule, events };
+                let committer = committer::Committer {
+                    database,
+                    known,
+                    notes,
+                    queue,
+                    told: tell,
+                    shown,
+                    retention,
+                    schedule,
+                    events,
+                };
                 move || committer.run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
@@ -135,6 +146,7 @@ impl Store {
             notes,
             waiting: queue,
             told,
+            shown,
             jobs: Some(jobs),
             thread: Some(thread),
         };
@@ -212,6 +224,16 @@ impl Store {
     /// it does not keep the store open.
     pub(crate) fn told(&self) -> watch::Receiver<u64> {
         self.inner.told.clone()
+    }
+
+    /// Grows, from 0 on, with everything that may change what pages show. Closed with the store; it does not keep it open.
+    pub(crate) fn shown(&self) -> watch::Receiver<u64> {
+        self.inner.shown.subscribe()
+    }
+
+    /// Tells the same of something that is not in the store: what is under way.
+    pub(crate) fn stir(&self) {
+        self.inner.shown.send_modify(|count| *count += 1);
     }
 
     /// Copies the store as it is at this moment into a new file, while it is in use, and these components with it, each by its

@@ -5,6 +5,7 @@
 //! changes something is a form that carries the session's own token (`gate`). Nothing needs a script, and the policy of each page
 //! (`answer`) lets it load what this server has and nothing else.
 
+mod activity;
 mod answer;
 mod assets;
 mod audit;
@@ -16,10 +17,13 @@ mod create;
 mod form;
 mod frame;
 mod gate;
+mod health;
 mod integrations;
+mod live;
 mod session;
 mod setup;
 mod sign_in;
+mod transfer;
 mod window;
 mod words;
 
@@ -62,6 +66,8 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/integrations/new", get(create::choose))
         .route("/integrations/new/{connector}", get(create::fields).post(create::create))
         .route("/connections/{key}", get(connection::show))
+        .route("/connections/{key}/activity", get(activity::list))
+        .route("/connections/{key}/transfer", get(transfer::form).post(transfer::transfer))
         .route("/connections/{key}/test", post(change::test))
         .route("/connections/{key}/edit", get(change::edit_form).post(change::edit))
         .route("/connections/{key}/reconnect", get(change::reconnect_form).post(change::reconnect))
@@ -75,8 +81,10 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/connectors/{name}/upgrade", get(connectors::upgrade_plan).post(connectors::upgrade))
         .route("/connectors/{name}/remove", get(connectors::remove_form).post(connectors::remove))
         .route("/icons/{name}", get(assets::icon))
-        .route("/audit", get(audit::list))
+        .route("/health", get(health::show).post(health::switch))
+        .route("/audit", get(audit::list).post(audit::verify))
         .merge(setup::router())
+        .route(live::PATH, get(live::follow))
         .route("/sign-out", post(sign_in::sign_out))
         .layer(middleware::from_fn_with_state(console.clone(), gate::enter))
         // The gate has limits of its own.

@@ -52,10 +52,15 @@ impl Sent {
 impl Api {
     /// Follows a path below `/api/v1` with these headers besides, until this is dropped.
     pub fn follow(&self, path: &str, headers: &[(&str, &str)]) -> Followed {
+        self.follow_raw(&format!("/api/v1{path}"), headers)
+    }
+
+    /// The same, of a path of the server as it is.
+    pub fn follow_raw(&self, path: &str, headers: &[(&str, &str)]) -> Followed {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let mut all = vec![("accept", "text/event-stream")];
         all.extend_from_slice(headers);
-        let request = self.request(Method::GET, &format!("/api/v1{path}"), &all, Bytes::new());
+        let request = self.request(Method::GET, path, &all, Bytes::new());
         let response = runtime.block_on(async {
             let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
             client.request(request).await.expect("the server answers")

@@ -34,7 +34,7 @@ pub(crate) enum Verb {
     /// Who changed it, newest first
     History(History),
     /// What was done with it and to it, newest first: tests, requests, renewals
-    Activity(History),
+    Activity(Activity),
     /// Send a request through it
     Send(Send),
 }
@@ -101,6 +101,9 @@ pub(crate) struct List {
     /// With this text in the name
     #[arg(long)]
     pub(crate) text: Option<String>,
+    /// In this order: name, name-descending, or need (those that need a person first)
+    #[arg(long)]
+    pub(crate) sort: Option<String>,
     #[command(flatten)]
     pub(crate) page: PageOf,
 }
@@ -182,6 +185,23 @@ pub(crate) struct Transfer {
     /// The user that owns it from now on
     #[arg(long, value_name = "USER")]
     pub(crate) to: String,
+    /// Who may see it from then on: shared or private
+    #[arg(long)]
+    pub(crate) visibility: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Activity {
+    /// Id or name
+    pub(crate) key: String,
+    /// One action, such as connection.send
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// done, failed or refused
+    #[arg(long)]
+    pub(crate) outcome: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: PageOf,
 }
 
 #[derive(Debug, Args)]

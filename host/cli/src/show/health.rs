@@ -29,6 +29,14 @@ pub(crate) fn report(report: &HealthReport) -> String {
     facts.text("Due", &format!("{due}{more}: {under_way} under way, {waiting} waiting"));
     facts.some("Next", report.next.map(time).as_deref());
     let done = &report.done;
+    let budget = &report.budget;
+    facts.text(
+        "Budget",
+        &format!(
+            "{} at once; to one origin {} a minute, {} a day",
+            budget.at_once, budget.per_origin_per_minute, budget.per_origin_daily
+        ),
+    );
     facts.text("Checked", &format!("{} passed, {} failed", done.passed, done.failed));
     facts.text("Renewed", &format!("{}, {} could not be", done.renewed, done.not_renewed));
     if report.faults > 0 {
@@ -37,14 +45,23 @@ pub(crate) fn report(report: &HealthReport) -> String {
     }
     let mut text = facts.into_text();
     if !report.origins.is_empty() {
-        let mut rows = Rows::new(&["waiting", "for", "held by", "until"]);
+        let mut rows = Rows::new(&["waiting", "for", "held by", "until", "asked today"]);
         for waiting in &report.origins {
             rows.row([
                 Cell::new(waiting.waiting),
                 cell(&waiting.origin),
                 cell(waiting.held_by.map_or("its turn", |held_by| held_by.name())),
                 cell(waiting.until.map(time).unwrap_or_default()),
+                Cell::new(waiting.asked_today),
             ]);
+        }
+        text.push_str("\n\n");
+        text.push_str(&rows.text());
+    }
+    if !report.renewals.is_empty() {
+        let mut rows = Rows::new(&["renewed next", "at"]);
+        for ahead in &report.renewals {
+            rows.row([cell(&ahead.name), cell(time(ahead.at))]);
         }
         text.push_str("\n\n");
         text.push_str(&rows.text());
@@ -90,9 +107,11 @@ mod tests {
             "connections": {"active": 40, "degraded": 2, "needs-reconnect": 1, "inactive": 0, "disabled": 3},
             "due": 12, "under-way": 2, "waiting": 10, "next": "2026-05-04T03:02:01Z",
             "origins": [
-                {"origin": "https://api.example.com", "waiting": 9, "held-by": "daily-budget", "until": "2026-05-05T00:00:00Z"},
+                {"origin": "https://api.example.com", "waiting": 9, "held-by": "daily-budget", "until": "2026-05-05T00:00:00Z", "asked-today": 1000},
                 {"origin": "https://example.org", "waiting": 1},
             ],
+            "renewals": [{"connection": "0196a1b2-0000-7000-8000-000000000001", "name": "CRM", "at": "2026-05-04T03:10:00Z"}],
+            "budget": {"at-once": 16, "per-origin-per-minute": 120, "per-origin-daily": 1000},
             "done": {"passed": 7, "failed": 1, "renewed": 5, "not-renewed": 0},
         }))
         .unwrap();
@@ -112,11 +131,14 @@ mod tests {
                 "Disabled 3",
                 "Due 12: 2 under way, 10 waiting",
                 "Next 2026-05-04 03:02:01 UTC",
+                "Budget 16 at once; to one origin 120 a minute, 1000 a day",
                 "Checked 7 passed, 1 failed",
                 "Renewed 5, 0 could not be",
-                "WAITING FOR HELD BY UNTIL",
-                "9 https://api.example.com daily-budget 2026-05-05 00:00:00 UTC",
-                "1 https://example.org its turn",
+                "WAITING FOR HELD BY UNTIL ASKED TODAY",
+                "9 https://api.example.com daily-budget 2026-05-05 00:00:00 UTC 1000",
+                "1 https://example.org its turn 0",
+                "RENEWED NEXT AT",
+                "CRM 2026-05-04 03:10:00 UTC",
             ]
         );
     }

@@ -81,6 +81,7 @@ impl Connections {
             identity_provider: provider.map(|provider| provider.name),
             named_credential: None,
             vouched: false,
+            once_used: false,
             complete: imported.is_some() || protocol.sign_in != SignIn::Browser,
             enabled: true,
             verdict: None,

@@ -69,6 +69,7 @@ impl Connections {
             identity_provider: None,
             named_credential: Some(named_credential),
             vouched,
+            once_used: false,
             complete: true,
             enabled: true,
             verdict: None,

@@ -7,17 +7,18 @@ use crate::model::connection::{Change, ChangeKind, Connection};
 use crate::model::error::Error;
 use crate::model::event::Telling;
 use crate::model::user;
-use crate::model::view::Transferred;
+use crate::model::view::{Transfer, Transferred};
 
 impl Connections {
     /// By its owner, or by whoever looks after the host. All of it is judged in one job: neither the owner nor the user can
     /// change in between.
-    pub(crate) async fn transfer(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
+    pub(crate) async fn transfer(&self, actor: &Actor, key: &str, transfer: Transfer) -> Result<Transferred, Error> {
         if !actor.may(Permission::ManageSetup) {
             need(actor, Permission::ManageConnections)?;
         }
+        let Transfer { to, visibility } = transfer;
         let unknown = format!("no enabled user is named `{}`", to.trim());
-        let to = user::user_name(to).map_err(|words| Error::field("to", words))?;
+        let to = user::user_name(&to).map_err(|words| Error::field("to", words))?;
         let (actor, key, now) = (actor.clone(), key.to_owned(), self.outside.now());
         let done = self
             .store
@@ -37,32 +38,36 @@ impl Connections {
                     return Err(Error::Forbidden { permission: Permission::ManageSetup });
                 }
                 let from = old.owner.clone();
-                if from == to {
+                let visibility = visibility.unwrap_or(old.visibility);
+                if from == to && visibility == old.visibility {
                     return Ok(Transferred { connection: old.id, name: old.name, version: old.version, from, to });
                 }
                 let new = Connection {
                     version: old.version + 1,
                     owner: to.clone(),
-                    vouched: false,
+                    visibility,
+                    // What somebody else answered for is not handed on.
+                    vouched: old.vouched && from == to,
                     updated_at: now,
                     ..old.clone()
                 };
                 writer.put_connection(&new)?;
+                let kind = if from == to { ChangeKind::Edited } else { ChangeKind::Transferred };
+                let changed = [("owner", from != to), ("visibility", visibility != old.visibility)];
+                let fields: Vec<_> =
+                    changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name.to_owned()).collect();
                 writer.append_change(
                     new.id,
                     &Change {
                         version: new.version,
-                        kind: ChangeKind::Transferred,
+                        kind,
                         actor: actor.name().to_owned(),
                         at: now,
-                        fields: vec!["owner".into()],
+                        fields: fields.clone(),
                     },
                 )?;
-                let event = AuditEvent::of(now, actor.name(), ChangeKind::Transferred.into(), &new);
-                let fields = vec!["owner".to_owned()];
-                for telling in
-                    Telling::changed(now, actor.name(), (&old, &new), ChangeKind::Transferred, fields.clone())
-                {
+                let event = AuditEvent::of(now, actor.name(), kind.into(), &new);
+                for telling in Telling::changed(now, actor.name(), (&old, &new), kind, fields.clone()) {
                     writer.tell(telling)?;
                 }
                 writer.audit(&event.with_fields(fields))?;

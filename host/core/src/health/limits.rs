@@ -128,6 +128,6 @@ impl Limits {
 const DAY: i64 = 24 * 60 * 60;
 
 /// Days begin at midnight UTC.
-fn day(now: Timestamp) -> i64 {
+pub(super) fn day(now: Timestamp) -> i64 {
     now.as_second().div_euclid(DAY)
 }

@@ -1,7 +1,7 @@
 //! Events as callers follow them, and the endpoints that they are delivered to.
 
 use super::Host;
-use crate::events::{Delivering, Events};
+use crate::events::{Changes, Delivering, Events};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::AuditAction;
 use crate::model::error::Error;
@@ -24,6 +24,12 @@ impl Host {
         let call = self.call(actor, AuditAction::EventView, "")?;
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.outbox.follow(actor, filter, filter.after))
+    }
+    /// Wakes whoever shows how things stand, whenever that may have changed.
+    pub fn changes(&self, actor: &Actor) -> Result<Changes, Error> {
+        let call = self.call(actor, AuditAction::EventView, "")?;
+        call.need(Permission::ViewConnections)?;
+        Ok(self.inner.outbox.changes())
     }
     /// A page of the events that are kept, oldest first.
     pub fn event_page(&self, actor: &Actor, filter: &EventFilter) -> Result<EventPage, Error> {

@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use super::{Host, Inner};
 use crate::model::actor::{Actor, Permission};
-use crate::model::audit::AuditAction;
+use crate::model::audit::{AuditAction, AuditEvent, AuditKind};
 use crate::model::error::Error;
-use crate::model::view::{Activity, HealthReport, Page};
+use crate::model::view::{Activity, ActivityFilter, HealthReport, Page};
 
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
@@ -23,25 +23,38 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// What was done with a connection.
 impl Host {
     /// What was done to it and with it, newest first, by whomever: as far back as the audit goes. Everything that was done before
-    /// the call is there.
+    /// the call is there. Where little is wanted among much, a page may end early; `next` says where to go on.
     pub async fn connection_activity(
         &self,
         actor: &Actor,
         key: &str,
-        cursor: Option<&str>,
-        limit: Option<usize>,
+        filter: &ActivityFilter,
     ) -> Result<Page<Activity>, Error> {
         self.call(actor, AuditAction::ConnectionView, key)?.need(Permission::ViewConnections)?;
         let id = self.inner.connections.find(actor, key)?.id;
-        let limit = limit.unwrap_or(PAGE);
+        let limit = filter.limit.unwrap_or(PAGE);
         if !(1..=LONGEST_PAGE).contains(&limit) {
             return Err(Error::field("limit", format!("must be 1 to {LONGEST_PAGE}")));
         }
-        let before = cursor.map(str::parse).transpose();
+        let action = match filter.action.as_deref() {
+            Some(name) => {
+                let mut known = AuditAction::ALL.iter().filter(|action| action.kind() == AuditKind::Connection);
+                let found = known.find(|action| action.name() == name).copied();
+                let unknown =
+                    || Error::field("action", "is none that is done to connections, such as `connection.send`");
+                Some(found.ok_or_else(unknown)?)
+            }
+            None => None,
+        };
+        let before = filter.cursor.as_deref().map(str::parse).transpose();
         let before = before
             .map_err(|_not_a_number| Error::field("cursor", "is not a cursor of this list; take `next` of a page"))?;
         self.settle_audit().await?;
-        let page = self.inner.store.read(|reader| reader.audit_of(id, before, limit))?;
+        let wanted = |event: &AuditEvent| {
+            action.is_none_or(|wanted| wanted == event.action)
+                && filter.outcome.is_none_or(|wanted| wanted == event.outcome)
+        };
+        let page = self.inner.store.read(|reader| reader.audit_of(id, before, limit, wanted))?;
         Ok(Page { items: page.items.into_iter().map(Activity::from).collect(), next: page.next })
     }
 }

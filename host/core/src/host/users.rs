@@ -7,7 +7,8 @@ use crate::model::error::Error;
 use crate::model::id::ConnectorName;
 use crate::model::user::PermissionSet;
 use crate::model::view::{
-    ConnectorView, CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami,
+    ConnectorView, CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView,
+    Whoami,
 };
 use crate::users::TokenKey;
 
@@ -108,9 +109,14 @@ impl Host {
     }
     /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`, who may know of private
     /// ones too.
-    pub async fn transfer_connection(&self, actor: &Actor, key: &str, to: &str) -> Result<Transferred, Error> {
+    pub async fn transfer_connection(
+        &self,
+        actor: &Actor,
+        key: &str,
+        transfer: Transfer,
+    ) -> Result<Transferred, Error> {
         let call = self.call(actor, AuditAction::ConnectionTransfer, key)?;
-        call.told(self.inner.connections.transfer(actor, key, to).await)
+        call.told(self.inner.connections.transfer(actor, key, transfer).await)
     }
 }
 

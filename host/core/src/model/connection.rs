@@ -44,6 +44,9 @@ impl Status {
     pub(crate) const ALL: [Self; 5] =
         [Self::Disabled, Self::Inactive, Self::Active, Self::Degraded, Self::NeedsReconnect];
 
+    /// The same, those that need a person first: what only a person mends, what may pass by itself, what works, what is off.
+    pub const BY_NEED: [Self; 5] = [Self::NeedsReconnect, Self::Inactive, Self::Degraded, Self::Active, Self::Disabled];
+
     /// The word that every face shows.
     pub fn name(self) -> &'static str {
         match self {
@@ -84,6 +87,7 @@ impl Status {
 /// A named, versioned use of one connector version with settings and a credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all of them hold together")]
 pub(crate) struct Connection {
     /// Stays for life.
     pub id: ConnectionId,
@@ -113,6 +117,9 @@ pub(crate) struct Connection {
     /// credential.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub vouched: bool,
+    /// Whether a flow that used it was taken away, or took its use away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once_used: bool,
     /// Whether everything that a sign-in takes is there: every required secret and, where a person has to agree, that too.
     pub complete: bool,
     /// A person's switch.

@@ -31,7 +31,10 @@ pub use events::{
     DeliveryFilter, DeliveryState, DeliveryView, EventFilter, EventPage, PutWebhook, Replay, Replayed, RotateSecret,
     SavedWebhook, WebhookView,
 };
-pub use health::{Activity, ByStatus, HealthReport, HealthState, Holding, Tally, Waiting};
+pub use health::{
+    Activity, ActivityFilter, Budget, ByStatus, HealthReport, HealthState, Holding, HourTally, RenewalAhead, Tally,
+    Waiting,
+};
 pub use named::{
     AuthorizePrincipal, AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, MissingPermission,
     NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential, PutNamedCredential, PutPrincipal,
@@ -40,7 +43,9 @@ pub use named::{
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };
-pub use users::{CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami};
+pub use users::{
+    CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, Whoami,
+};
 
 /// A part of a list, and where the next part begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +218,9 @@ pub struct ConnectionView {
     pub credential_at: Timestamp,
     /// How many flows lean on it.
     pub flows: u64,
+    /// Whether one leaned on it before and does no longer: whoever deletes it should know what it was for.
+    #[serde(default)]
+    pub once_used: bool,
 }
 
 impl ConnectionView {
@@ -248,6 +256,35 @@ impl ConnectionView {
             updated_at: connection.updated_at,
             credential_at: connection.credential_at,
             flows,
+            once_used: connection.once_used,
+        }
+    }
+}
+
+/// The order of a list of connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionOrder {
+    /// By name, whatever the case.
+    #[default]
+    Name,
+    /// By name, from the end.
+    NameDescending,
+    /// Those that need a person first, those that need nothing last; by name where that is the same.
+    Need,
+}
+
+impl ConnectionOrder {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Name, Self::NameDescending, Self::Need];
+
+    /// The word for it on every face.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::NameDescending => "name-descending",
+            Self::Need => "need",
         }
     }
 }
@@ -269,7 +306,11 @@ pub struct ConnectionFilter {
     /// With this text in the name.
     #[serde(default)]
     pub text: Option<String>,
-    /// From this cursor on.
+    /// In this order; by name where none is given.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", param(inline))]
+    pub sort: Option<ConnectionOrder>,
+    /// From this cursor on, which is one of the same order.
     #[serde(default)]
     pub cursor: Option<String>,
     /// At most so many, 1 to 200; 50 where none is given.

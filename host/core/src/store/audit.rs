@@ -111,6 +111,7 @@ impl Reader<'_> {
         id: ConnectionId,
         before: Option<u64>,
         limit: usize,
+        wanted: impl Fn(&AuditEvent) -> bool,
     ) -> Result<Page<AuditRecord>, StoreError> {
         let (first, last) = (codec::done_to(id, 0), codec::done_to(id, before.unwrap_or(u64::MAX)));
         let mut page = Page::<AuditRecord> { items: Vec::new(), next: None };
@@ -118,14 +119,18 @@ impl Reader<'_> {
             return Ok(page);
         }
         let mut entries = self.range(Table::AuditByConnection, Bound::Included(&first), Bound::Excluded(&last))?;
+        let (mut looked_at, mut last) = (0, u64::MAX);
         while let Some(entry) = entries.next_back()? {
-            if page.items.len() == limit {
-                page.next = page.items.last().map(|record| record.seq.to_string());
-                break;
-            }
             let seq = entry.key().get(id.as_bytes().len()..).unwrap_or_default();
             // A record that was taken out of the chain leaves its place in the index; `audit verify` tells of it.
-            page.items.extend(self.record::<AuditRecord>(Table::Audit, seq)?);
+            let record = self.record::<AuditRecord>(Table::Audit, seq)?.filter(|record| wanted(&record.event));
+            if looked_at == LOOKED_AT || (record.is_some() && page.items.len() == limit) {
+                page.next = Some(last.to_string());
+                break;
+            }
+            looked_at += 1;
+            last = place(seq)?;
+            page.items.extend(record);
         }
         Ok(page)
     }

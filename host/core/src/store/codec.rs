@@ -150,6 +150,8 @@ pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
 pub(super) enum List {
     Audit,
     Connections,
+    ConnectionsDescending,
+    ConnectionsByNeed,
     Flows,
 }
 
@@ -158,6 +160,8 @@ impl List {
         match self {
             Self::Audit => b'a',
             Self::Connections => b'c',
+            Self::ConnectionsDescending => b'd',
+            Self::ConnectionsByNeed => b'n',
             Self::Flows => b'f',
         }
     }

@@ -58,6 +58,8 @@ pub(super) struct Committer {
     pub(super) schedule: Schedule,
     /// Where the sequence of events ends on the disk.
     pub(super) told: watch::Sender<u64>,
+    /// Grows with every commit that changes what pages show.
+    pub(super) shown: Arc<watch::Sender<u64>>,
     pub(super) retention: Retention,
     pub(super) events: EventsKept,
 }
@@ -159,7 +161,7 @@ impl Committer {
     ) -> Result<Changed, StoreError> {
         let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
         transaction.set_two_phase_commit(true);
-        let (mut changed, setup, mut told);
+        let (mut changed, setup, shown, mut told);
         {
             let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
             // Whoever noted something before a change has its record before that of the change.
@@ -185,6 +187,7 @@ impl Committer {
                 told = writer.seal_events(self.events)?;
             }
             setup = writer.setup;
+            shown = writer.shown;
         }
         if changed {
             transaction.commit().map_err(StoreError::engine)?;
@@ -194,6 +197,9 @@ impl Committer {
             }
             if let Some(newest) = told {
                 self.told.send_replace(newest);
+            }
+            if shown {
+                self.shown.send_modify(|count| *count += 1);
             }
         } else {
             transaction.abort().map_err(StoreError::engine)?;

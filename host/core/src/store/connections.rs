@@ -11,7 +11,7 @@ use super::tables::Table;
 use super::transaction::{Entries, Entry, Reader, Writer};
 use crate::model::connection::{Change, Connection, Status, Visibility};
 use crate::model::id::{ConnectionId, ConnectorName};
-use crate::model::view::Page;
+use crate::model::view::{ConnectionOrder, Page};
 
 /// A page is never longer than this, whatever was asked.
 const LONGEST_PAGE: usize = 1_000;
@@ -32,6 +32,7 @@ pub(crate) struct ConnectionQuery {
     pub(crate) seen_by: Option<String>,
     /// A part of the name, whatever the case.
     pub(crate) text: Option<String>,
+    pub(crate) order: ConnectionOrder,
     /// Where the page before ended.
     pub(crate) after: Option<String>,
     pub(crate) limit: usize,
@@ -67,24 +68,66 @@ impl Reader<'_> {
     /// A page of connections, by lower-case name.
     ///
     /// Each filter has an index in the order of names, and the search leaps from one to the other, so the rarest of them sets
-    /// the pace whichever it is. Only `text` looks at every name that the others leave.
+    /// the pace whichever it is. Only `text` looks at every name that the others leave. In the order of need, one status after
+    /// the other is searched so.
     pub(crate) fn connections(&self, query: &ConnectionQuery) -> Result<Page<Connection>, StoreError> {
-        let start = match &query.after {
-            Some(cursor) => codec::parse_cursor(List::Connections, cursor)?,
-            None => String::new(),
-        };
-        let text = query.text.as_deref().map(codec::name);
-        let size = page_size(query.limit);
-        let mut search = Search::begin(self, query, &start)?;
-        let mut items = Vec::with_capacity(size);
-        let mut next = None;
-        for scanned in 0.. {
-            let Some((name, together)) = search.meet()? else { break };
-            // A cursor holds a name, so it is never that of a connection which is passed over.
-            if scanned >= LONGEST_SCAN && self.names_a_seen_one(&name, query)? {
-                next = Some(name);
-                break;
+        let mut scan = Scan { items: Vec::new(), size: page_size(query.limit), scanned: 0 };
+        let next = match query.order {
+            ConnectionOrder::Name | ConnectionOrder::NameDescending => {
+                let (way, list) = match query.order {
+                    ConnectionOrder::NameDescending => (Way::Back, List::ConnectionsDescending),
+                    ConnectionOrder::Name | ConnectionOrder::Need => (Way::Forth, List::Connections),
+                };
+                let start = query.after.as_ref().map(|cursor| codec::parse_cursor(list, cursor)).transpose()?;
+                self.scan(query, way, start.as_deref(), &mut scan)?.map(|name| codec::cursor(list, &name))
             }
+            ConnectionOrder::Need => {
+                let list = List::ConnectionsByNeed;
+                let start = query.after.as_ref().map(|cursor| codec::parse_cursor(list, cursor)).transpose()?;
+                let start = start.as_deref().map(of_need).transpose()?;
+                self.scan_by_need(query, start, &mut scan)?
+                    .map(|(place, name)| codec::cursor(list, &format!("{place}{name}")))
+            }
+        };
+        Ok(Page { items: scan.items, next })
+    }
+
+    fn scan_by_need(
+        &self,
+        query: &ConnectionQuery,
+        start: Option<(usize, &str)>,
+        scan: &mut Scan,
+    ) -> Result<Option<(usize, String)>, StoreError> {
+        let begin = start.map_or(0, |(place, _)| place);
+        for (place, status) in Status::BY_NEED.into_iter().enumerate().skip(begin) {
+            if query.status.is_some_and(|wanted| wanted != status) {
+                continue;
+            }
+            let of_one = ConnectionQuery { status: Some(status), ..query.clone() };
+            let from = start.filter(|(begin, _)| *begin == place).map(|(_, name)| name);
+            if let Some(name) = self.scan(&of_one, Way::Forth, from, scan)? {
+                return Ok(Some((place, name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds what fits from a name on. Gives the name where the next page begins, if there is one.
+    fn scan(
+        &self,
+        query: &ConnectionQuery,
+        way: Way,
+        start: Option<&str>,
+        scan: &mut Scan,
+    ) -> Result<Option<String>, StoreError> {
+        let text = query.text.as_deref().map(codec::name);
+        let mut search = Search::begin(self, query, way, start)?;
+        while let Some((name, together)) = search.meet()? {
+            // A cursor holds a name, so it is never that of a connection which is passed over.
+            if scan.scanned >= LONGEST_SCAN && self.names_a_seen_one(&name, query)? {
+                return Ok(Some(name));
+            }
+            scan.scanned += 1;
             if !together {
                 continue;
             }
@@ -92,16 +135,15 @@ impl Reader<'_> {
                 let dangling = StoreError::Dangling { index: search.index().name() };
                 let connection = self.connection(search.id()?)?.ok_or(dangling)?;
                 if seen(&connection, query) {
-                    if items.len() == size {
-                        next = Some(name);
-                        break;
+                    if scan.items.len() == scan.size {
+                        return Ok(Some(name));
                     }
-                    items.push(connection);
+                    scan.items.push(connection);
                 }
             }
             search.step()?;
         }
-        Ok(Page { items, next: next.map(|name| codec::cursor(List::Connections, &name)) })
+        Ok(None)
     }
 
     fn names_a_seen_one(&self, name: &str, query: &ConnectionQuery) -> Result<bool, StoreError> {
@@ -287,14 +329,51 @@ pub(super) fn places(connection: &Connection) -> Vec<(Table, Vec<u8>)> {
     places
 }
 
+/// What one page has so far.
+struct Scan {
+    items: Vec<Connection>,
+    size: usize,
+    scanned: usize,
+}
+
+/// In which direction names are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Forth,
+    Back,
+}
+
+impl Way {
+    /// Whether one name comes before another on it.
+    fn before(self, one: &[u8], other: &[u8]) -> bool {
+        match self {
+            Self::Forth => one < other,
+            Self::Back => one > other,
+        }
+    }
+}
+
+/// The place of a status in the order of need, and a name: as a cursor holds them.
+fn of_need(cursor: &str) -> Result<(usize, &str), StoreError> {
+    let (place, name) = cursor.split_at_checked(1).ok_or(StoreError::BadCursor)?;
+    let place = place.parse().map_err(|_not_a_digit| StoreError::BadCursor)?;
+    if place < Status::BY_NEED.len() { Ok((place, name)) } else { Err(StoreError::BadCursor) }
+}
+
 /// A walk through one or several indexes at once, in the order of names, that stops where all of them agree.
 struct Search<'r, 't> {
     // Never empty.
     arms: Vec<Arm<'r, 't>>,
+    way: Way,
 }
 
 impl<'r, 't> Search<'r, 't> {
-    fn begin(reader: &'r Reader<'t>, query: &ConnectionQuery, start: &str) -> Result<Self, StoreError> {
+    fn begin(
+        reader: &'r Reader<'t>,
+        query: &ConnectionQuery,
+        way: Way,
+        start: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let mut filters = Vec::new();
         if let Some(owner) = &query.owner {
             filters.push((Table::ConnectionsByOwner, codec::owner(owner)));
@@ -308,20 +387,23 @@ impl<'r, 't> Search<'r, 't> {
         if filters.is_empty() {
             filters.push((Table::ConnectionsByName, Vec::new()));
         }
+        let start = start.map(str::as_bytes);
         let arms: Result<Vec<_>, _> =
-            filters.into_iter().map(|(index, prefix)| Arm::open(reader, index, prefix, start.as_bytes())).collect();
-        Ok(Self { arms: arms? })
+            filters.into_iter().map(|(index, prefix)| Arm::open(reader, index, prefix, way, start)).collect();
+        Ok(Self { arms: arms?, way })
     }
 
     /// Brings every arm up to the one that is ahead. Gives the name where that one stands and whether all of them stand there:
     /// no name before it can be in all of them. Nothing where one of them is at its end.
     fn meet(&mut self) -> Result<Option<(String, bool)>, StoreError> {
-        let mut ahead: &[u8] = b"";
+        let mut ahead: Option<&[u8]> = None;
         for arm in &self.arms {
             let Some(name) = arm.name() else { return Ok(None) };
-            ahead = ahead.max(name);
+            if ahead.is_none_or(|ahead| self.way.before(ahead, name)) {
+                ahead = Some(name);
+            }
         }
-        let name = String::from_utf8(ahead.to_vec())
+        let name = String::from_utf8(ahead.unwrap_or_default().to_vec())
             .map_err(|error| StoreError::Record { table: self.index().name(), source: Some(Box::new(error)) })?;
         let mut together = true;
         for arm in &mut self.arms {
@@ -355,15 +437,23 @@ struct Arm<'r, 't> {
     reader: &'r Reader<'t>,
     index: Table,
     prefix: Vec<u8>,
+    way: Way,
     entries: Entries<'r>,
     head: Option<Entry<'r>>,
 }
 
 impl<'r, 't> Arm<'r, 't> {
-    fn open(reader: &'r Reader<'t>, index: Table, prefix: Vec<u8>, start: &[u8]) -> Result<Self, StoreError> {
-        let mut entries = reader.prefixed(index, &prefix, start)?;
-        let head = entries.next()?;
-        Ok(Self { reader, index, prefix, entries, head })
+    fn open(
+        reader: &'r Reader<'t>,
+        index: Table,
+        prefix: Vec<u8>,
+        way: Way,
+        start: Option<&[u8]>,
+    ) -> Result<Self, StoreError> {
+        let entries = from(reader, index, &prefix, way, start)?;
+        let mut arm = Self { reader, index, prefix, way, entries, head: None };
+        arm.advance()?;
+        Ok(arm)
     }
 
     fn name(&self) -> Option<&[u8]> {
@@ -371,22 +461,40 @@ impl<'r, 't> Arm<'r, 't> {
     }
 
     fn advance(&mut self) -> Result<(), StoreError> {
-        self.head = self.entries.next()?;
+        self.head = match self.way {
+            Way::Forth => self.entries.next()?,
+            Way::Back => self.entries.next_back()?,
+        };
         Ok(())
     }
 
     /// Goes to the first name that is not before this one.
     fn seek(&mut self, target: &[u8]) -> Result<(), StoreError> {
+        let way = self.way;
         for _ in 0..SHORT_GAP {
-            if self.name().is_none_or(|name| name >= target) {
+            if self.name().is_none_or(|name| !way.before(name, target)) {
                 return Ok(());
             }
             self.advance()?;
         }
-        if self.name().is_some_and(|name| name < target) {
-            self.entries = self.reader.prefixed(self.index, &self.prefix, target)?;
+        if self.name().is_some_and(|name| way.before(name, target)) {
+            self.entries = from(self.reader, self.index, &self.prefix, way, Some(target))?;
             self.advance()?;
         }
         Ok(())
+    }
+}
+
+/// The entries of an index below a prefix, from a name on; from the first one of the way where none is given.
+fn from<'r>(
+    reader: &'r Reader<'_>,
+    index: Table,
+    prefix: &[u8],
+    way: Way,
+    start: Option<&[u8]>,
+) -> Result<Entries<'r>, StoreError> {
+    match way {
+        Way::Forth => reader.prefixed(index, prefix, start.unwrap_or_default()),
+        Way::Back => reader.prefixed_to(index, prefix, start),
     }
 }

@@ -86,6 +86,7 @@ impl Writer<'_> {
 
     /// Sets a fact about the store itself.
     pub(crate) fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.shown = true;
         self.insert_record(Table::Meta, key.as_bytes(), &value)
     }
 }

@@ -6,6 +6,7 @@ use super::codec::{self, List};
 use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
+use crate::model::connection::Connection;
 use crate::model::flow::Flow;
 use crate::model::id::{ConnectionId, FlowId};
 use crate::model::view::Page;
@@ -61,6 +62,7 @@ impl Writer<'_> {
         let after = connections_of(flow);
         for &connection in before.difference(&after) {
             self.remove(Table::FlowsByConnection, &codec::flow_use(connection, &flow.id))?;
+            self.mark_used(connection)?;
         }
         for &connection in after.difference(&before) {
             self.insert(Table::FlowsByConnection, &codec::flow_use(connection, &flow.id), b"")?;
@@ -73,8 +75,19 @@ impl Writer<'_> {
         let Some(before) = self.flow(id)? else { return Ok(false) };
         for connection in connections_of(&before) {
             self.remove(Table::FlowsByConnection, &codec::flow_use(connection, id))?;
+            self.mark_used(connection)?;
         }
         self.remove(Table::Flows, id.as_str().as_bytes())
+    }
+
+    /// A flow leaves it, which it remembers.
+    fn mark_used(&mut self, id: ConnectionId) -> Result<(), StoreError> {
+        match self.connection(id)? {
+            Some(connection) if !connection.once_used => {
+                self.put_connection(&Connection { once_used: true, ..connection })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -192,6 +192,24 @@ impl Table {
         )
     }
 
+    /// Whether what stands in it is what pages show of connections, connectors, flows and upkeep. The head of the audit stands
+    /// among the facts about the store, and moves with everything.
+    pub(super) fn is_shown(self) -> bool {
+        self.is_setup()
+            || matches!(
+                self,
+                Self::Connectors
+                    | Self::Connections
+                    | Self::Flows
+                    | Self::Credentials
+                    | Self::Upkeep
+                    | Self::UpkeepSpent
+                    | Self::Webhooks
+                    | Self::WebhookPending
+                    | Self::WebhookDead
+            )
+    }
+
     pub(super) fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
         TableDefinition::new(self.name())
     }

@@ -96,6 +96,7 @@ fn connection(number: u128, name: &str) -> Connection {
         identity_provider: None,
         named_credential: None,
         vouched: false,
+        once_used: false,
         complete: true,
         enabled: true,
         verdict: None,

@@ -92,6 +92,22 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// The same, up to `end` (the rest of a key), that one included; all of them where none is given.
+    pub(super) fn prefixed_to(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<Entries<'_>, StoreError> {
+        match end {
+            None => self.prefixed(table, prefix, b""),
+            Some(end) => {
+                let to = codec::joined(&[prefix, end]);
+                self.range(table, Bound::Included(prefix), Bound::Included(&to))
+            }
+        }
+    }
+
     pub(super) fn len(&self, table: Table) -> Result<u64, StoreError> {
         match &self.source {
             Source::Snapshot(snapshot) => snapshot.table(table)?.len(),
@@ -147,6 +163,8 @@ pub(crate) struct Writer<'t> {
     pub(super) audit: Head,
     /// Whether anything was touched that says who may use what.
     pub(super) setup: bool,
+    /// Whether anything was touched that pages show.
+    pub(super) shown: bool,
     pub(super) schedule: Schedule,
     pub(super) told: Told,
 }
@@ -177,7 +195,7 @@ impl<'t> Writer<'t> {
         let source = Source::Batch(tables.map_err(StoreError::engine)?);
         let reader = Reader { source, known };
         let (audit, told) = (Head::default(), Told::default());
-        Ok(Self { reader, undo: Vec::new(), audit, setup: false, schedule, told })
+        Ok(Self { reader, undo: Vec::new(), audit, setup: false, shown: false, schedule, told })
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -185,6 +203,7 @@ impl<'t> Writer<'t> {
         let before = before.map(|before| before.value().to_vec());
         self.undo.push(Undo { table, key: key.to_vec(), before });
         self.setup |= table.is_setup();
+        self.shown |= table.is_shown();
         Ok(())
     }
 
@@ -204,6 +223,7 @@ impl<'t> Writer<'t> {
         let Some(before) = before.map(|before| before.value().to_vec()) else { return Ok(false) };
         self.undo.push(Undo { table, key: key.to_vec(), before: Some(before) });
         self.setup |= table.is_setup();
+        self.shown |= table.is_shown();
         Ok(true)
     }
 

@@ -52,6 +52,13 @@ pub(crate) struct Failed {
     pub(crate) users: Vec<User>,
 }
 
+impl Failed {
+    /// A form that says what no page of this console does.
+    pub(crate) fn form(words: &str) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, words: words.to_owned(), hint: None, users: Vec::new() }
+    }
+}
+
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         let hint = error.hint().map(sentence);

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{AuditFilter, AuditOutcome, AuditRecord};
 
-use super::answer::{Failed, page};
+use super::answer::{Failed, page, sentence, to};
 use super::form::asked;
 use super::frame::{Area, Frame};
 use super::words::{self, Mark, Moment};
@@ -109,6 +109,33 @@ pub(crate) async fn list(
             first: filter.cursor.as_ref().map(|_| path(None)),
         },
     ))
+}
+
+/// Checks every record that is kept.
+pub(crate) async fn verify(State(console): State<Console>, entered: Entered) -> Result<Response, Failed> {
+    let report = console.host.verify_audit(&entered.actor, None).await?;
+    let head = format!("{}:{}", report.head.seq, report.head.hash);
+    match report.broken {
+        None => entered.tell(
+            "good",
+            "The chain is whole",
+            format!(
+                "{} records are what they should be. The last one is {head}: noted elsewhere, it proves everything up to it.",
+                report.records
+            ),
+        ),
+        Some(broken) => entered.tell(
+            "bad",
+            "The chain is broken",
+            format!(
+                "{} The {} records before it are good. Put the data directory aside as it is, and find out who could write \
+                 to it.",
+                sentence(&broken.to_string()),
+                report.records
+            ),
+        ),
+    }
+    Ok(to(Area::Audit.path()))
 }
 
 fn line(record: AuditRecord, now: jiff::Timestamp) -> Line {

@@ -94,8 +94,15 @@ pub(crate) async fn delete(
     State(console): State<Console>,
     entered: Entered,
     Path(key): Path<String>,
+    posted: Posted,
 ) -> Result<Response, Failed> {
-    let name = console.host.connection(&entered.actor, &key)?.name;
+    let view = console.host.connection(&entered.actor, &key)?;
+    let name = view.name;
+    let typed = posted.get("name").trim();
+    // Where a flow still uses it the host says so, whatever was typed.
+    if view.once_used && view.flows == 0 && typed != name {
+        return super::window::misnamed(&console, &entered, &key, typed);
+    }
     match console.host.delete_connection(&entered.actor, &key).await {
         Ok(()) => {
             entered.tell("good", format!("{name} is deleted"), "");

@@ -4,9 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use turnbuckle::{
-    Change, ConnectionView, ConnectorView, FieldKind, FlowRow, Permission, Progress, Protocol, SignIn, Status,
-};
+use turnbuckle::{Change, ConnectionView, ConnectorView, FieldKind, FlowRow, Permission, Protocol, SignIn, Status};
 use url::Url;
 
 use super::answer::{Failed, page, segment};
@@ -16,6 +14,8 @@ use super::words::{self, Judged, Logo, Mark, Moment};
 use super::{Console, Entered};
 
 pub(crate) struct Flow {
+    /// Tells this use from all others of the connection.
+    pub(crate) key: String,
     pub(crate) name: String,
     pub(crate) url: Option<String>,
     pub(crate) version: String,
@@ -80,8 +80,6 @@ struct ConnectionPage {
     about: Vec<Fact>,
     origins: Vec<String>,
     flows: Vec<Flow>,
-    /// After how many seconds its rows look again.
-    live: u8,
     history: Vec<Past>,
     older: Option<String>,
     waiting: bool,
@@ -89,7 +87,8 @@ struct ConnectionPage {
     /// Its credential is what is wrong.
     mend: bool,
     may: May,
-    activity: Option<String>,
+    /// Where its person gives it to somebody else, if they may.
+    transfer: Option<String>,
 }
 
 pub(crate) async fn show(
@@ -108,7 +107,6 @@ pub(crate) async fn show(
     let history = host.connection_history(actor, &id, asked(&query, "older"), Some(10))?;
     let now = host.now();
     let path = format!("/connections/{id}");
-    let live = if flows.iter().any(|row| row.progress == Progress::Testing) { 2 } else { 10 };
     let browser = protocol.is_some_and(|protocol| protocol.sign_in == SignIn::Browser);
     let verdict = view.verdict.as_ref();
     Ok(page(
@@ -137,14 +135,13 @@ pub(crate) async fn show(
             about: about(&console, &view),
             origins: view.origins.clone(),
             flows: flows.into_iter().map(|row| flow(row, now)).collect(),
-            live,
             older: history.next.as_ref().map(|next| format!("{path}?older={}#history", segment(next))),
             history: history.items.into_iter().map(|change| past(change, now)).collect(),
             waiting: browser && !view.complete && view.enabled,
             enabled: view.enabled,
             mend: view.status == Status::NeedsReconnect,
             may: May::of(&entered),
-            activity: entered.may(Permission::ViewAudit).then(|| format!("/audit?object={id}")),
+            transfer: super::transfer::gives(&entered, &view).then(|| format!("{path}/transfer")),
             path,
         },
     ))
@@ -154,6 +151,7 @@ pub(crate) fn flow(row: FlowRow, now: jiff::Timestamp) -> Flow {
     // The embedder's URL leads somewhere, or is no link.
     let leads = |url: &String| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
     Flow {
+        key: format!("{} {} {}", row.id, words::used_as(row.used_as), row.step),
         url: row.url.filter(leads),
         name: row.name,
         version: row.version,

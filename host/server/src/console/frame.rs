@@ -24,17 +24,19 @@ pub(crate) enum Area {
     Integrations,
     Connectors,
     Setup,
+    Health,
     Audit,
 }
 
 impl Area {
-    const ALL: [Self; 4] = [Self::Integrations, Self::Connectors, Self::Setup, Self::Audit];
+    const ALL: [Self; 5] = [Self::Integrations, Self::Connectors, Self::Setup, Self::Health, Self::Audit];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Integrations => "Integrations",
             Self::Connectors => "Connectors",
             Self::Setup => "Setup",
+            Self::Health => "Health",
             Self::Audit => "Audit",
         }
     }
@@ -44,6 +46,7 @@ impl Area {
             Self::Integrations => "/integrations",
             Self::Connectors => "/connectors",
             Self::Setup => "/setup",
+            Self::Health => "/health",
             Self::Audit => "/audit",
         }
     }
@@ -54,13 +57,14 @@ impl Area {
             Self::Integrations => "M6.5 9.5l3-3M7 4.5l1-1a3 3 0 0 1 4.5 4.5l-1 1M9 11.5l-1 1A3 3 0 0 1 3.5 8l1-1",
             Self::Connectors => "M8 1.8l5.5 3.1v6.2L8 14.2l-5.5-3.1V4.9zM2.6 5L8 8l5.4-3M8 8v6",
             Self::Setup => "M2 4.5h5M11 4.5h3M2 11.5h3M9 11.5h5M9 2.5v4M7 9.5v4",
+            Self::Health => "M1.5 8.5h3l2-5 3 9 2-4h3",
             Self::Audit => "M3.5 1.8h9v12.4h-9zM6 5h4M6 8h4M6 11h2",
         }
     }
 
     fn open(self, entered: &Entered) -> bool {
         entered.actor.may(match self {
-            Self::Integrations => Permission::ViewConnections,
+            Self::Integrations | Self::Health => Permission::ViewConnections,
             Self::Connectors => Permission::ManageConnectors,
             Self::Setup => Permission::ManageSetup,
             Self::Audit => Permission::ViewAudit,
@@ -113,6 +117,8 @@ pub(crate) struct Frame {
     pub(crate) csrf: String,
     pub(crate) notices: Vec<Notice>,
     pub(crate) searches: bool,
+    /// How often something had changed before the page was made: whoever follows is told what comes after.
+    pub(crate) seen: Option<u64>,
     pub(crate) version: &'static str,
 }
 
@@ -137,6 +143,7 @@ impl Frame {
             csrf: entered.csrf.clone(),
             notices: Vec::new(),
             searches: Area::Integrations.open(entered),
+            seen: Area::Integrations.open(entered).then(|| entered.seen()),
             version: assets::version(),
         }
     }

@@ -11,8 +11,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
-use turnbuckle::{Actor, Permission, Secret};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use turnbuckle::{Actor, Host, Permission, Secret};
 
 use super::answer::{Failed, problem};
 use super::frame::{Area, Frame};
@@ -47,6 +47,8 @@ pub(crate) struct Entered {
     sessions: Sessions,
     /// Asked for by the script, as a part of a page that is there.
     part: bool,
+    /// How often something had changed before anything was read for this page.
+    seen: u64,
 }
 
 impl std::fmt::Debug for Entered {
@@ -60,9 +62,19 @@ impl Entered {
         self.actor.may(permission)
     }
 
-    /// Whether the script asks for a part of a page that is there.
-    pub(crate) fn part(&self) -> bool {
-        self.part
+    /// How often something had changed before this page was made.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Whose session it is by now; nobody's where it is over. Asking is no use of it.
+    pub(crate) fn again(&self, host: &Host) -> Option<Actor> {
+        self.sessions.find(&self.id, Instant::now(), false)?.who.actor(host)
+    }
+
+    /// A place for one more page that is told of changes.
+    pub(crate) fn follow(&self) -> Option<(OwnedSemaphorePermit, watch::Receiver<()>)> {
+        self.sessions.follow(&self.id)
     }
 
     /// What the page that is made now has to tell. Parts of pages leave it for the whole one.
@@ -147,22 +159,32 @@ pub(crate) const SECRET: &str = "x.";
 
 /// Who works in this browser, as far as its cookie tells.
 pub(crate) fn entered(console: &Console, headers: &HeaderMap) -> Option<Entered> {
+    entered_by(console, headers, !headers.contains_key(LIVE))
+}
+
+/// The same; only what a person does is a use of the session.
+fn entered_by(console: &Console, headers: &HeaderMap, used: bool) -> Option<Entered> {
     let id = cookie(headers, &sign_in::cookie_name(console.base()))?;
-    let live = headers.contains_key(LIVE);
-    let found = console.sessions().find(id, Instant::now(), !live)?;
+    let found = console.sessions().find(id, Instant::now(), used)?;
     let Some(actor) = found.who.actor(&console.host) else {
         // Its token is void, or its user may do nothing any more: it does not come back with them.
         console.sessions().end(id);
         return None;
     };
+    let seen = match actor.may(Permission::ViewConnections) {
+        true => console.host.changes(&actor).map_or(0, |changes| changes.count()),
+        false => 0,
+    };
     let (id, sessions) = (id.to_owned(), console.sessions().clone());
-    Some(Entered { actor, csrf: found.csrf, id, sessions, part: headers.contains_key(SCRIPT) })
+    Some(Entered { actor, csrf: found.csrf, id, sessions, part: headers.contains_key(SCRIPT), seen })
 }
 
 /// Lets nobody to a page without a session, and no form through without its token.
 pub(crate) async fn enter(State(console): State<Console>, mut request: Request, next: Next) -> Response {
-    let entered = entered(&console, request.headers());
-    let by_script = request.headers().contains_key(SCRIPT);
+    let streams = request.uri().path() == super::live::PATH;
+    let entered = entered_by(&console, request.headers(), !streams && !request.headers().contains_key(LIVE));
+    // A stream is asked for by the script alone, which can't give it headers.
+    let by_script = streams || request.headers().contains_key(SCRIPT);
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     if *request.method() == Method::POST {
         let installs = path == "/connectors/install";
@@ -221,6 +243,7 @@ fn area_of(path: &str) -> Area {
     match path.split('/').nth(1) {
         Some("connectors") => Area::Connectors,
         Some("setup") => Area::Setup,
+        Some("health") => Area::Health,
         Some("audit") => Area::Audit,
         Some(_) | None => Area::Integrations,
     }

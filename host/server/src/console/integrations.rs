@@ -1,13 +1,13 @@
 //! Connections: which need somebody, how to get started, and all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use http::StatusCode;
-use turnbuckle::{ConnectionFilter, ConnectionView, ConnectorFilter, Permission, Status};
+use turnbuckle::{ConnectionFilter, ConnectionOrder, ConnectionView, ConnectorFilter, Permission, Status};
 
 use super::answer::{Failed, page, to};
 use super::form::asked;
@@ -20,6 +20,8 @@ use super::{Console, Entered};
 const NAMED: usize = 5;
 /// How many are counted before it says "and more".
 const COUNTED: usize = 200;
+/// Tests that one form may ask for: as many as a page shows.
+const TESTED: usize = 50;
 /// Tests that run at once when many are asked for.
 const AT_ONCE: usize = 8;
 
@@ -35,11 +37,11 @@ pub(crate) struct Row {
     pub(crate) owner: String,
 }
 
-struct Attention {
-    name: String,
-    id: String,
-    status: Mark,
-    need: Need,
+pub(crate) struct Attention {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) status: Mark,
+    pub(crate) need: Need,
 }
 
 pub(crate) struct Card {
@@ -58,6 +60,16 @@ struct Chip {
     removes: bool,
 }
 
+/// A head of a column by which the rows can be put in order.
+struct Column {
+    label: &'static str,
+    path: String,
+    /// As `aria-sort` says it, where the rows stand in its order.
+    sorted: Option<&'static str>,
+    /// What a click does.
+    words: &'static str,
+}
+
 #[derive(Template)]
 #[template(path = "integrations.html")]
 struct Integrations {
@@ -70,6 +82,9 @@ struct Integrations {
     text: String,
     hidden: Vec<(&'static str, String)>,
     filtered: bool,
+    columns: [Column; 2],
+    /// The address of this list, without its first part.
+    back: String,
     next: Option<String>,
     first: Option<String>,
     may: May,
@@ -93,13 +108,13 @@ pub(crate) async fn list(
         status,
         owner: of("owner"),
         text: of("text"),
+        sort: of("sort").and_then(|word| ConnectionOrder::ALL.into_iter().find(|order| order.name() == word)),
         cursor: of("cursor"),
         limit: None,
     };
     let found = host.connections(actor, &filter)?;
     let filtered = filter.connector.is_some() || status.is_some() || filter.owner.is_some() || filter.text.is_some();
-    // Rows that look again by themselves are only rows.
-    let (attention, waiting) = if entered.part() { Default::default() } else { attention(&console, &entered)? };
+    let (attention, waiting) = attention(&console, &entered, NAMED)?;
     let may = May::of(&entered);
     let connectors = host.connectors(actor, &ConnectorFilter::default())?;
     let offered = || connectors.iter().filter(|view| view.installed.enabled);
@@ -109,7 +124,8 @@ pub(crate) async fn list(
     }
     let mut known = BTreeMap::new();
     let rows = found.items.into_iter().map(|view| row(&console, &entered, view, &mut known)).collect();
-    let hidden = [("status", of("status")), ("connector", of("connector")), ("owner", of("owner"))];
+    let hidden = ["status", "connector", "owner", "sort"].map(|name| (name, of(name)));
+    let here = path(&filter, &[("cursor", filter.cursor.as_deref())]);
     Ok(page(
         StatusCode::OK,
         &Integrations {
@@ -122,6 +138,8 @@ pub(crate) async fn list(
             text: filter.text.clone().unwrap_or_default(),
             hidden: hidden.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             filtered,
+            columns: columns(&filter),
+            back: here.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
             next: found.next.map(|next| path(&filter, &[("cursor", Some(&next))])),
             first: filter.cursor.as_ref().map(|_| path(&filter, &[("cursor", None)])),
             may,
@@ -137,6 +155,7 @@ fn path(filter: &ConnectionFilter, changes: &[(&str, Option<&str>)]) -> String {
         ("connector", filter.connector.as_deref()),
         ("owner", filter.owner.as_deref()),
         ("text", filter.text.as_deref()),
+        ("sort", filter.sort.map(ConnectionOrder::name)),
         ("cursor", None),
     ];
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -148,6 +167,41 @@ fn path(filter: &ConnectionFilter, changes: &[(&str, Option<&str>)]) -> String {
     }
     let query = query.finish();
     if query.is_empty() { Area::Integrations.path().to_owned() } else { format!("/integrations?{query}") }
+}
+
+fn columns(filter: &ConnectionFilter) -> [Column; 2] {
+    let order = filter.sort.unwrap_or_default();
+    let by = |order: ConnectionOrder| path(filter, &[("sort", Some(order.name()))]);
+    let name = match order {
+        ConnectionOrder::Name => Column {
+            label: "Name",
+            path: by(ConnectionOrder::NameDescending),
+            sorted: Some("ascending"),
+            words: "from the end",
+        },
+        ConnectionOrder::NameDescending => Column {
+            label: "Name",
+            path: by(ConnectionOrder::Name),
+            sorted: Some("descending"),
+            words: "from the beginning",
+        },
+        ConnectionOrder::Need => {
+            Column { label: "Name", path: by(ConnectionOrder::Name), sorted: None, words: "from the beginning" }
+        }
+    };
+    let need = match order {
+        ConnectionOrder::Need => Column {
+            label: "Status",
+            path: by(ConnectionOrder::Name),
+            sorted: Some("descending"),
+            words: "by name again",
+        },
+        ConnectionOrder::Name | ConnectionOrder::NameDescending => {
+            let words = "those that need somebody first";
+            Column { label: "Status", path: by(ConnectionOrder::Need), sorted: None, words }
+        }
+    };
+    [name, need]
 }
 
 fn chips(filter: &ConnectionFilter) -> Vec<Chip> {
@@ -173,15 +227,15 @@ fn chips(filter: &ConnectionFilter) -> Vec<Chip> {
     chips
 }
 
-/// Those that only a person can mend, and how many they are.
-fn attention(console: &Console, entered: &Entered) -> Result<(Vec<Attention>, String), Failed> {
+/// The first few of those that only a person can mend, and how many they are.
+pub(crate) fn attention(console: &Console, entered: &Entered, most: usize) -> Result<(Vec<Attention>, String), Failed> {
     let (mut named, mut count, mut more) = (Vec::new(), 0, false);
     for status in [Status::NeedsReconnect, Status::Inactive] {
         let filter = ConnectionFilter { status: Some(status), limit: Some(COUNTED), ..ConnectionFilter::default() };
         let found = console.host.connections(&entered.actor, &filter)?;
         count += found.items.len();
         more |= found.next.is_some();
-        for view in found.items.into_iter().take(NAMED.saturating_sub(named.len())) {
+        for view in found.items.into_iter().take(most.saturating_sub(named.len())) {
             let Some(mut need) = words::need(&view) else { continue };
             if !entered.may(Permission::ManageConnections) {
                 need = Need { path: format!("/connections/{}", view.id), verb: "See why", window: false, ..need };
@@ -238,10 +292,19 @@ fn row(console: &Console, entered: &Entered, view: ConnectionView, known: &mut K
 
 /// Tests the connections that were ticked.
 pub(crate) async fn test(State(console): State<Console>, entered: Entered, posted: Posted) -> Result<Response, Failed> {
-    let ids: Vec<String> = posted.all("id").map(str::to_owned).collect();
+    let ids: BTreeSet<String> = posted.all("id").map(str::to_owned).collect();
+    // Back to the very list that they were ticked in.
+    let back = match posted.get("back") {
+        "" => Area::Integrations.path().to_owned(),
+        query => format!("{}?{query}", Area::Integrations.path()),
+    };
     if ids.is_empty() {
         entered.tell("warn", "Nothing was tested", "Tick the connections that are meant, then test them.");
-        return Ok(to(Area::Integrations.path()));
+        return Ok(to(&back));
+    }
+    if ids.len() > TESTED {
+        let many = ids.len();
+        return Err(Failed::form(&format!("{many} connections are ticked; at most {TESTED} are tested at a time.")));
     }
     let tests = ids.into_iter().map(|id| {
         let (host, actor) = (console.host.clone(), entered.actor.clone());
@@ -256,5 +319,5 @@ pub(crate) async fn test(State(console): State<Console>, entered: Entered, poste
         several => format!("{several} did not pass, or may not be tested: their rows say how they stand."),
     };
     entered.tell(if failed == 0 { "good" } else { "warn" }, format!("{passed} of {all} tests passed"), words);
-    Ok(to(Area::Integrations.path()))
+    Ok(to(&back))
 }

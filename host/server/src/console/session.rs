@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use turnbuckle::{Actor, Host, Permission, TokenKey};
 
 use crate::access::random_text;
@@ -28,6 +29,8 @@ const OF_ONE: usize = 20;
 const NOTICES: usize = 8;
 /// Components are large.
 const HELD: usize = 4;
+/// Pages of one session that are told of changes at the same time: more than anybody looks at.
+const STREAMS: usize = 8;
 
 type Hash = [u8; 32];
 
@@ -98,6 +101,9 @@ struct Session {
     notices: Vec<Notice>,
     /// A component that was judged and waits for its person's word.
     held: Option<Held>,
+    streams: Arc<Semaphore>,
+    /// Closed with the session.
+    lives: watch::Sender<()>,
 }
 
 struct Held {
@@ -184,7 +190,9 @@ impl Sessions {
             oldest.map(|oldest| state.sessions.remove(&oldest));
         }
         let (name, csrf) = (name.to_owned(), random_text());
-        let session = Session { who, name, csrf, begun: now, used: now, notices: Vec::new(), held: None };
+        let (streams, lives) = (Arc::new(Semaphore::new(STREAMS)), watch::Sender::new(()));
+        let session =
+            Session { who, name, csrf, begun: now, used: now, notices: Vec::new(), held: None, streams, lives };
         state.sessions.insert(hash(&id), session);
         id
     }
@@ -201,6 +209,14 @@ impl Sessions {
             session.used = now;
         }
         Some(Found { who: session.who.clone(), csrf: session.csrf.clone() })
+    }
+
+    /// A place for one more page that is told of changes, for as long as that is kept, and what is closed with the session. None
+    /// where the session is over, or has as many as it may.
+    pub(crate) fn follow(&self, id: &str) -> Option<(OwnedSemaphorePermit, watch::Receiver<()>)> {
+        let state = self.state();
+        let session = state.sessions.get(&hash(id))?;
+        Some((session.streams.clone().try_acquire_owned().ok()?, session.lives.subscribe()))
     }
 
     /// Ends one.
@@ -312,6 +328,20 @@ mod tests {
         }
         assert!(sessions.find(&bobs, now, true).is_some() && sessions.meant(&link, now).is_some());
         assert_eq!(adas.iter().filter(|id| sessions.find(id, now, true).is_some()).count(), OF_ONE);
+    }
+
+    #[test]
+    fn a_session_follows_so_much_and_no_longer_than_it_lives() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let id = sessions.begin(ada(), "ada", now);
+        let mut following: Vec<_> = (0..STREAMS).map(|_| sessions.follow(&id).unwrap()).collect();
+        assert!(sessions.follow(&id).is_none(), "as many as it may");
+        let (place, lives) = following.pop().unwrap();
+        drop(place);
+        assert!(sessions.follow(&id).is_some(), "a place is free again");
+        assert_eq!(lives.has_changed().ok(), Some(false));
+        sessions.end(&id);
+        assert!(lives.has_changed().is_err() && sessions.follow(&id).is_none());
     }
 
     #[test]

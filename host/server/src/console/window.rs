@@ -5,10 +5,12 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
+use turnbuckle::FieldProblem;
 
 use super::answer::{Failed, page};
 use super::change::{Found, manages};
 use super::connection::{Flow, flow};
+use super::form::{Field, Form};
 use super::frame::Frame;
 use super::{Console, Entered};
 
@@ -28,6 +30,8 @@ struct Window {
     danger: bool,
     /// It can't be done as things stand.
     refused: bool,
+    /// Where its name has to be typed first.
+    form: Form,
 }
 
 fn window(
@@ -65,6 +69,7 @@ pub(crate) async fn enable(
             busy: "Enabling…",
             danger: false,
             refused: false,
+            form: Form::default(),
         };
         (StatusCode::OK, window)
     })
@@ -88,6 +93,7 @@ pub(crate) async fn disable(
             busy: "Disabling…",
             danger: false,
             refused: false,
+            form: Form::default(),
         };
         (StatusCode::OK, window)
     })
@@ -98,24 +104,53 @@ pub(crate) async fn delete(
     entered: Entered,
     Path(key): Path<String>,
 ) -> Result<Response, Failed> {
-    deleting(&console, &entered, &key, StatusCode::OK)
+    deleting(&console, &entered, &key, StatusCode::OK, None)
 }
 
 /// The same window, as the answer to a delete that a flow stands in the way of.
 pub(crate) fn refused(console: &Console, entered: &Entered, key: &str) -> Result<Response, Failed> {
-    deleting(console, entered, key, StatusCode::CONFLICT)
+    deleting(console, entered, key, StatusCode::CONFLICT, None)
 }
 
-fn deleting(console: &Console, entered: &Entered, key: &str, status: StatusCode) -> Result<Response, Failed> {
+/// And as the answer to one for which another name was typed than that of the connection.
+pub(crate) fn misnamed(console: &Console, entered: &Entered, key: &str, typed: &str) -> Result<Response, Failed> {
+    deleting(console, entered, key, StatusCode::UNPROCESSABLE_ENTITY, Some(typed))
+}
+
+fn deleting(
+    console: &Console,
+    entered: &Entered,
+    key: &str,
+    status: StatusCode,
+    typed: Option<&str>,
+) -> Result<Response, Failed> {
     window(console, entered, key, "Delete", |found, flows, frame| {
         let name = &found.view.name;
         let used = !flows.is_empty();
+        let mut form = Form::default();
+        if !used && found.view.once_used {
+            let label = format!("Type {name} to delete it");
+            form.fields.push(Field::own("name", &label, "text", typed.unwrap_or_default()).required());
+            if let Some(typed) = typed {
+                let words = match typed.is_empty() {
+                    true => "Type the name of the connection, as it stands above.".to_owned(),
+                    false => format!("The connection is called {name}, not {typed}. Nothing was deleted."),
+                };
+                form.blame(vec![FieldProblem { field: "name".into(), message: words }]);
+            }
+        }
         let window = Window {
             frame,
             headline: if used { format!("{name} can't be deleted now") } else { format!("Delete {name}?") },
-            words: match used {
-                true => "Flows use it. Take these uses away, or give the flows another connection, then delete it.",
-                false => {
+            words: match (used, found.view.once_used) {
+                (true, _) => {
+                    "Flows use it. Take these uses away, or give the flows another connection, then delete it."
+                }
+                (false, true) => {
+                    "Flows used it before; none does now. Its settings, its credential and its history are gone for \
+                     good. Its records in the audit stay."
+                }
+                (false, false) => {
                     "Its settings, its credential and its history are gone for good. No flow uses it. Its records in \
                      the audit stay."
                 }
@@ -128,6 +163,7 @@ fn deleting(console: &Console, entered: &Entered, key: &str, status: StatusCode)
             busy: "Deleting…",
             danger: true,
             refused: used,
+            form,
         };
         (status, window)
     })

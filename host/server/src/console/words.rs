@@ -4,8 +4,8 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 use turnbuckle::{
-    AuditOutcome, ChangeKind, ConnectionView, FieldKind, FlowStatus, Installed, Lifecycle, Outcome, Permission,
-    Progress, Protocol, SignIn, Status, UsedAs, Verdict, Visibility,
+    AuditAction, AuditOutcome, ChangeKind, ConnectionView, FieldKind, FlowStatus, HealthState, Holding, Installed,
+    Lifecycle, Outcome, Permission, Progress, Protocol, SignIn, Status, UsedAs, Verdict, Visibility,
 };
 
 /// A status: a shape, a word and a colour.
@@ -52,11 +52,50 @@ pub(crate) fn progress(progress: Progress) -> Mark {
     }
 }
 
+pub(crate) fn upkeep(state: HealthState) -> Mark {
+    match state {
+        HealthState::Running => mark("good", DISC, true, "Running"),
+        HealthState::Paused => mark("warn", HALF, false, "Paused"),
+        HealthState::Off => mark("none", STRUCK, false, "Off"),
+    }
+}
+
+pub(crate) fn holding(holding: Holding) -> &'static str {
+    match holding {
+        Holding::Rate => "It gets so many a minute",
+        Holding::DailyBudget => "It got what it gets in a day",
+        Holding::Resting => "It asked for rest",
+    }
+}
+
 pub(crate) fn outcome(outcome: AuditOutcome) -> Mark {
     match outcome {
         AuditOutcome::Done => mark("good", TICK, false, "Done"),
         AuditOutcome::Failed => mark("bad", CROSS, false, "Failed"),
         AuditOutcome::Refused => mark("warn", STRUCK, false, "Refused"),
+    }
+}
+
+/// What was done to a connection or with it. Of what is not of connections, the name that the audit gives it.
+pub(crate) fn done(action: AuditAction) -> &'static str {
+    match action {
+        AuditAction::ConnectionCreate => "Created",
+        AuditAction::ConnectionEdit => "Edited",
+        AuditAction::ConnectionTest => "Tested",
+        AuditAction::ConnectionReconnect => "Reconnected",
+        AuditAction::ConnectionEnable => "Enabled",
+        AuditAction::ConnectionDisable => "Disabled",
+        AuditAction::ConnectionDelete => "Deleted",
+        AuditAction::ConnectionUpgrade => "Upgraded",
+        AuditAction::ConnectionTransfer => "Transferred",
+        AuditAction::ConnectionSend => "Request sent",
+        AuditAction::ConnectionAuthorize => "Sign-in begun",
+        AuditAction::ConnectionSignIn => "Signed in",
+        AuditAction::ConnectionObtain => "Credential obtained",
+        AuditAction::ConnectionRenew => "Credential renewed",
+        AuditAction::ConnectionRevoke => "Credential revoked",
+        AuditAction::ConnectionView => "Looked at",
+        other => other.name(),
     }
 }
 

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use turnbuckle::{
-    Activity, Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection, Page, Reconnect,
-    Reconnected,
+    Activity, ActivityFilter, Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection,
+    Page, Reconnect, Reconnected,
 };
 
 use super::{Answer, Cursor, Who};
@@ -125,14 +125,14 @@ pub(super) async fn history(
 
 /// What was done to it and with it, newest first: who, when, how it ended, how long it took, where it went. `host` is the host
 /// itself, of what nobody asked for.
-#[utoipa::path(get, operation_id = "connections.activity", path = "/api/v1/connections/{key}/activity", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Activity>), (status = 422, body = Words)))]
+#[utoipa::path(get, operation_id = "connections.activity", path = "/api/v1/connections/{key}/activity", tag = "connections", params(("key" = String, Path), ActivityFilter), responses((status = 200, body = Page<Activity>), (status = 422, body = Words)))]
 pub(super) async fn activity(
     State(host): State<Host>,
     who: Who,
     Path(key): Path<String>,
-    Search(from): Search<Cursor>,
+    Search(filter): Search<ActivityFilter>,
 ) -> Answer<Page<Activity>> {
-    Ok(Json(host.connection_activity(&who, &key, from.cursor.as_deref(), from.limit).await?))
+    Ok(Json(host.connection_activity(&who, &key, &filter).await?))
 }
 
 /// The version is the entity tag.

@@ -38,6 +38,12 @@ impl Streams {
     pub(crate) fn new(ending: watch::Receiver<bool>) -> Self {
         Self { ending, slots: Arc::new(Semaphore::new(STREAMS)) }
     }
+
+    /// A place for one more stream, for as long as that is kept, and what says that the server ends. None where as many are
+    /// open as may be.
+    pub(crate) fn take(self) -> Option<(OwnedSemaphorePermit, watch::Receiver<bool>)> {
+        Some((self.slots.try_acquire_owned().ok()?, self.ending))
+    }
 }
 
 /// Events. With `Accept: text/event-stream` they come as they happen, each with its number as `id` and its type as `event`;
@@ -62,8 +68,8 @@ pub(super) async fn list(
     }
     let events = host.filtered_events(&who, &filter)?;
     let (ending, slot) = match streams {
-        Some(Extension(Streams { ending, slots })) => {
-            let slot = slots.try_acquire_owned().map_err(|_none_is_free| {
+        Some(Extension(streams)) => {
+            let (slot, ending) = streams.take().ok_or_else(|| {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "as many streams are open as may be")
                     .hint("end one of them, or read pages: leave `Accept: text/event-stream` out")
             })?;

@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use turnbuckle::{Host, NewToken, PermissionSet, PutPermissionSet, PutUser, TokenView, Transferred, UserView, Whoami};
+use serde::Serialize;
+use turnbuckle::{
+    Host, NewToken, PermissionSet, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, Whoami,
+};
 use utoipa::ToSchema;
 
 use super::{Answer, Who};
@@ -131,21 +133,13 @@ pub(super) async fn whoami(State(host): State<Host>, who: Who) -> Answer<Whoami>
     Ok(Json(host.whoami(&who)?))
 }
 
-/// To whom a connection goes.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Transfer {
-    /// A user that is enabled.
-    to: String,
-}
-
 /// Makes another user the owner of a connection: by its owner, or by whoever holds `manage-setup`.
 #[utoipa::path(post, operation_id = "connections.transfer", path = "/api/v1/connections/{key}/transfer", tag = "connections", params(("key" = String, Path)), request_body = Transfer, responses((status = 200, body = Transferred), (status = 404, body = Words), (status = 422, body = Words)))]
 pub(super) async fn transfer(
     State(host): State<Host>,
     who: Who,
     Path(key): Path<String>,
-    Input(Transfer { to }): Input<Transfer>,
+    Input(transfer): Input<Transfer>,
 ) -> Answer<Transferred> {
-    Ok(Json(host.transfer_connection(&who, &key, &to).await?))
+    Ok(Json(host.transfer_connection(&who, &key, transfer).await?))
 }

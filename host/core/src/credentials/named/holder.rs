@@ -97,6 +97,7 @@ impl Credentials {
             identity_provider: Some(external.name.clone()),
             named_credential: None,
             vouched: false,
+            once_used: false,
             complete: true,
             enabled: true,
             verdict: None,

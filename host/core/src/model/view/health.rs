@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::audit::{AuditAction, AuditOutcome, AuditRecord};
+use crate::model::id::ConnectionId;
 
 /// Something that was done to a connection or with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,25 @@ pub struct Activity {
     /// How long it took, of what asks a service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub microseconds: Option<u64>,
+}
+
+/// Which of it to list. Everything left out does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ActivityFilter {
+    /// This action, such as `connection.send`.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// That ended so.
+    #[serde(default)]
+    pub outcome: Option<AuditOutcome>,
+    /// What the page before gave as `next`.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many, 1 to 200; 50 where none is given.
+    #[serde(default)]
+    pub limit: Option<usize>,
 }
 
 impl From<AuditRecord> for Activity {
@@ -112,6 +132,37 @@ pub struct Waiting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub until: Option<Timestamp>,
+    /// How often the host asked it unasked today; days begin at midnight UTC.
+    #[serde(default)]
+    pub asked_today: u64,
+}
+
+/// How much the host may do unasked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Budget {
+    /// Checks and renewals at the same time.
+    pub at_once: u64,
+    /// To one origin in a minute.
+    pub per_origin_per_minute: u64,
+    /// To one origin in a day.
+    pub per_origin_daily: u64,
+}
+
+/// A credential that is renewed before it runs out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct RenewalAhead {
+    /// The connection.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub connection: ConnectionId,
+    /// Its name.
+    pub name: String,
+    /// When it is renewed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
 }
 
 /// Connections by how they stand.
@@ -146,6 +197,18 @@ pub struct Tally {
     pub not_renewed: u64,
 }
 
+/// What became of them in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct HourTally {
+    /// When the hour began.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub from: Timestamp,
+    /// What was done in it.
+    pub done: Tally,
+}
+
 /// How connections are kept alive. Private connections of others are in no number of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -173,8 +236,17 @@ pub struct HealthReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub next: Option<Timestamp>,
+    /// The next renewals, soonest first: the first few of those that are planned soon.
+    #[serde(default)]
+    pub renewals: Vec<RenewalAhead>,
+    /// What bounds all of it.
+    #[serde(default)]
+    pub budget: Budget,
     /// What was done since the host was opened.
     pub done: Tally,
+    /// The same by the hour: the last 24 hours, oldest first, the one that is running last.
+    #[serde(default)]
+    pub hours: Vec<HourTally>,
     /// How often something broke off by a fault of this program since then. It is put off, and the log says more.
     #[serde(default)]
     pub faults: u64,

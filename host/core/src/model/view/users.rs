@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::actor::Permission;
+use crate::model::connection::Visibility;
 use crate::model::secret::Secret;
 
 /// A permission set that is made, or what changes of it. What is left out stays.
@@ -126,6 +127,18 @@ pub struct Whoami {
     pub permissions: BTreeSet<Permission>,
     /// The permission sets of the user of this name; none where there is no such user.
     pub permission_sets: BTreeSet<String>,
+}
+
+/// To whom a connection goes.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Transfer {
+    /// A user that is enabled.
+    pub to: String,
+    /// Who may see it from then on; as before where nothing is said.
+    #[serde(default)]
+    pub visibility: Option<Visibility>,
 }
 
 /// What became of a transfer.

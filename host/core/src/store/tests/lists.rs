@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::connection::Status;
+use crate::model::view::ConnectionOrder;
 
 fn all() -> ConnectionQuery {
     ConnectionQuery { limit: 3, ..Default::default() }
@@ -124,8 +125,11 @@ fn a_cursor_that_no_page_gave_is_refused() {
     let place = Place::new();
     let store = place.open();
     for bad in ["!", "", "AAAA"] {
-        let query = ConnectionQuery { after: Some(bad.to_owned()), ..all() };
-        assert!(matches!(store.read(|reader| reader.connections(&query)), Err(StoreError::BadCursor)), "{bad}");
+        for order in ConnectionOrder::ALL {
+            let query = ConnectionQuery { after: Some(bad.to_owned()), order, ..all() };
+            let found = store.read(|reader| reader.connections(&query));
+            assert!(matches!(found, Err(StoreError::BadCursor)), "{bad} {order:?}");
+        }
         assert!(matches!(store.read(|reader| reader.flows(Some(bad), 3)), Err(StoreError::BadCursor)), "{bad}");
     }
 }
@@ -276,6 +280,7 @@ proptest! {
         connector in prop::option::of(prop::sample::select(vec!["http", "github"])),
         status in prop::option::of(prop::sample::select(vec![Status::Disabled, Status::Inactive])),
         text in prop::option::of("[abAB]"),
+        order in prop::sample::select(ConnectionOrder::ALL.to_vec()),
         limit in 1usize..9,
     ) {
         let place = Place::new();
@@ -293,6 +298,7 @@ proptest! {
             status,
             seen_by: None,
             text,
+            order,
             after: None,
             limit,
         };
@@ -309,7 +315,15 @@ proptest! {
         }
         prop_assert!(seen.iter().all(|connection| fits(connection, &query)));
         let keys: Vec<String> = seen.iter().map(|connection| connection.name.to_lowercase()).collect();
-        prop_assert!(keys.is_sorted_by(|a, b| a < b), "{:?}", keys);
+        match order {
+            ConnectionOrder::Name => prop_assert!(keys.is_sorted_by(|a, b| a < b), "{:?}", keys),
+            ConnectionOrder::NameDescending => prop_assert!(keys.is_sorted_by(|a, b| a > b), "{:?}", keys),
+            ConnectionOrder::Need => {
+                let place = |one: &Connection| Status::BY_NEED.iter().position(|status| *status == one.status());
+                let keys: Vec<_> = seen.iter().map(|one| (place(one), one.name.to_lowercase())).collect();
+                prop_assert!(keys.is_sorted_by(|a, b| a < b), "{:?}", keys);
+            }
+        }
         for connection in before.iter().filter(|connection| fits(connection, &query)) {
             prop_assert!(seen.contains(connection), "{} is missing in {:?}", connection.name, keys);
         }
