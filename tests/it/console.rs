@@ -41,10 +41,16 @@ impl Desk {
         self.browser.get(&format!("{}{path}", self.url))
     }
 
-    /// Sends the form that stands at this page, with these fields in it.
+    /// Sends the form that stands at this page, with these fields in it, for the version that it was drawn on.
     pub(crate) fn post(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let csrf = csrf(&self.get(page).ended(200).text());
+        let form = self.get(page).ended(200).text();
+        let csrf = csrf(&form);
         let mut all = vec![("csrf", csrf.as_str())];
+        if let Some((_, rest)) = form.split_once("name=\"version\" value=\"")
+            && !fields.iter().any(|(name, _)| *name == "version")
+        {
+            all.push(("version", rest.split('"').next().unwrap()));
+        }
         all.extend_from_slice(fields);
         self.browser.post(&format!("{}{path}", self.url), &all)
     }
@@ -183,6 +189,10 @@ pub(crate) fn pages(connection: &str) -> Vec<String> {
         "/setup/users/administrator",
         "/setup/tokens/+",
         "/setup/users/administrator/remove",
+        "/setup/named-credentials/+/edit",
+        "/setup/named-credentials/+/edit?protocol=basic",
+        "/setup/external-credentials/+/edit?protocol=oauth2",
+        "/setup/webhooks/+/edit",
     ]
     .map(str::to_owned)
     .into();

@@ -30,7 +30,7 @@ fn shown(api: &Api, name: &str) -> Value {
 }
 
 /// Looks until it is so.
-fn until(api: &Api, name: &str, so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(api: &Api, name: &str, so: impl Fn(&Value) -> bool) -> Value {
     let begun = std::time::Instant::now();
     loop {
         let view = shown(api, name);

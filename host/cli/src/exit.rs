@@ -159,7 +159,7 @@ impl Problem {
         let status = match error {
             Host::Invalid { .. } => 422,
             Host::NotFound { .. } => 404,
-            Host::Stale { .. } => 412,
+            Host::Stale { .. } | Host::Exists { .. } => 412,
             Host::InUse { .. } | Host::Refused { .. } => 409,
             Host::Forbidden { .. } => 403,
             Host::Upstream { denied, .. } => {

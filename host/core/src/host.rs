@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod named;
 mod open;
+mod removal;
 mod users;
 
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ use crate::users::Users;
 
 pub use audit::verify_audit_export;
 pub use open::Builder;
+pub use removal::Setup;
 
 /// What a browser that came back is answered.
 #[derive(Debug)]

@@ -30,7 +30,7 @@ mod model;
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
 pub use events::{Changes, Delivering, Events};
-pub use host::{Builder, CallbackAnswer, Host, verify_audit_export};
+pub use host::{Builder, CallbackAnswer, Host, Setup, verify_audit_export};
 pub use model::actor::{Actor, Permission};
 pub use model::audit::{
     AuditAction, AuditBreak, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditOutcome,
@@ -44,6 +44,7 @@ pub use model::event::{
     AlertState, ConnectionChanged, ConnectionFacts, ConnectorInstalled, ConnectorUpgraded, Event, EventCursor,
     EventData, EventType, FlowAlert, NeedsReconnect, NoCursor, Refreshed, Standing, UnknownEventType, VerdictChanged,
 };
+pub use model::expected::Expected;
 pub use model::flow::{Flow, FlowStatus, Progress, Use, UsedAs};
 pub use model::id::{ConnectionId, ConnectorName, Digest, FlowId, InvalidName};
 pub use model::measure::{DURATIONS as MEASURED_DURATIONS, SIZES as MEASURED_SIZES, describe as describe_metrics};

@@ -9,6 +9,7 @@ pub(crate) mod credential;
 pub(crate) mod descriptor;
 pub(crate) mod error;
 pub(crate) mod event;
+pub(crate) mod expected;
 pub(crate) mod field;
 pub(crate) mod flow;
 pub(crate) mod form;

@@ -29,6 +29,7 @@ mod schema;
 mod tables;
 mod transaction;
 mod users;
+mod versions;
 mod webhooks;
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ impl Users {
         self.store
             .write(move |writer| {
                 let old = writer.permission_set(&name)?;
+                put.expected.met("permission set", &name, old.as_ref().map(|old| old.version))?;
                 let old_permissions = old.as_ref().map(|old| old.permissions.clone());
                 let permissions = put.permissions.or(old_permissions);
                 let permissions = permissions.ok_or_else(|| Error::field("permissions", "is required"))?;
@@ -92,6 +93,7 @@ impl Users {
                     name,
                     permissions,
                     principals: put.principals.or(old_principals).unwrap_or_default(),
+                    version: writer.next_version()?,
                     updated_at: now,
                     updated_by: who,
                 };
@@ -121,8 +123,7 @@ impl Users {
         let event = done(self.outside.now(), actor.name(), AuditAction::PermissionSetRemove, &name);
         self.store
             .write(move |writer| {
-                let holders = writer.users()?.into_iter().filter(|user| user.permission_sets.contains(&name));
-                let users: Vec<_> = holders.take(TOLD).map(|user| in_the_way("user", &user.name, &user.name)).collect();
+                let users = holders(writer, &name)?;
                 if !users.is_empty() {
                     return Err(Error::InUse { kind: "permission set", name, users });
                 }
@@ -159,11 +160,14 @@ impl Users {
                 if !problems.is_empty() {
                     return Err(Error::Invalid { problems });
                 }
-                let mut user = writer.user(&name)?.unwrap_or_else(|| User {
+                let old = writer.user(&name)?;
+                put.expected.met("user", &name, old.as_ref().map(|old| old.version))?;
+                let mut user = old.unwrap_or_else(|| User {
                     label: name.clone(),
                     name,
                     enabled: true,
                     permission_sets: BTreeSet::new(),
+                    version: 0,
                     created_at: now,
                     updated_at: now,
                     updated_by: String::new(),
@@ -171,6 +175,7 @@ impl Users {
                 user.label = put.label.unwrap_or(user.label);
                 user.enabled = put.enabled.unwrap_or(user.enabled);
                 user.permission_sets = sets.unwrap_or(user.permission_sets);
+                user.version = writer.next_version()?;
                 user.updated_at = now;
                 user.updated_by = who;
                 administered(writer, |writer| writer.put_user(&user))?;
@@ -199,10 +204,9 @@ impl Users {
         let event = done(self.outside.now(), actor.name(), AuditAction::UserRemove, &name);
         self.store
             .write(move |writer| {
-                let private = writer.private_connections_of(&name, TOLD)?;
-                if !private.is_empty() {
-                    let told = private.iter().map(|(id, name)| in_the_way("connection", &id.to_string(), name));
-                    return Err(Error::InUse { kind: "user", users: told.collect(), name });
+                let users = owned(writer, &name)?;
+                if !users.is_empty() {
+                    return Err(Error::InUse { kind: "user", users, name });
                 }
                 match administered(writer, |writer| writer.remove_user(&name))? {
                     true => Ok(writer.audit(&event)?),
@@ -210,6 +214,18 @@ impl Users {
                 }
             })
             .await
+    }
+
+    /// Users that hold a permission set.
+    pub(crate) fn leaning_on_set(&self, given: &str) -> Result<Vec<error::User>, Error> {
+        let name = self.set(given)?.name;
+        Ok(self.store.read(|reader| holders(reader, &name))?)
+    }
+
+    /// What would be nobody's without this user.
+    pub(crate) fn leaning_on_user(&self, given: &str) -> Result<Vec<error::User>, Error> {
+        let name = self.get(given)?.name;
+        Ok(self.store.read(|reader| owned(reader, &name))?)
     }
 
     /// What this actor is.
@@ -328,19 +344,23 @@ impl Users {
                 let set = free(FIRST_SET, |name| Ok(writer.permission_set(name)?.is_some()))?;
                 let name = free(FIRST_USER, |name| Ok(writer.user(name)?.is_some()))?;
                 let token = free(FIRST_TOKEN, |name| Ok(writer.tokens()?.iter().any(|(_, token)| token.name == name)))?;
+                let version = writer.next_version()?;
                 writer.put_permission_set(&PermissionSet {
                     name: set.clone(),
                     label: "Administrators".into(),
                     permissions: Permission::ALL.into(),
                     principals: BTreeSet::new(),
+                    version,
                     updated_at: now,
                     updated_by: name.clone(),
                 })?;
+                let version = writer.next_version()?;
                 writer.put_user(&User {
                     name: name.clone(),
                     label: "Administrator".into(),
                     enabled: true,
                     permission_sets: BTreeSet::from([set.clone()]),
+                    version,
                     created_at: now,
                     updated_at: now,
                     updated_by: name.clone(),
@@ -465,6 +485,16 @@ fn label(given: Option<&str>, problems: &mut Vec<FieldProblem>) {
     }
 }
 
+fn holders(reader: &Reader<'_>, set: &str) -> Result<Vec<error::User>, StoreError> {
+    let holders = reader.users()?.into_iter().filter(|user| user.permission_sets.contains(set));
+    Ok(holders.take(TOLD).map(|user| in_the_way("user", &user.name, &user.name)).collect())
+}
+
+fn owned(reader: &Reader<'_>, user: &str) -> Result<Vec<error::User>, StoreError> {
+    let private = reader.private_connections_of(user, TOLD)?;
+    Ok(private.iter().map(|(id, name)| in_the_way("connection", &id.to_string(), name)).collect())
+}
+
 fn in_the_way(kind: &str, id: &str, name: &str) -> error::User {
     error::User { kind: kind.into(), id: id.into(), name: name.into() }
 }
@@ -476,6 +506,7 @@ fn user_view(reader: &Reader<'_>, user: User) -> Result<UserView, StoreError> {
         label: user.label,
         enabled: user.enabled,
         permission_sets: user.permission_sets,
+        version: user.version,
         created_at: user.created_at,
         updated_at: user.updated_at,
         updated_by: user.updated_by,

@@ -7,6 +7,7 @@
 
 mod activity;
 mod answer;
+mod ask;
 mod assets;
 mod audit;
 mod browse;
@@ -20,6 +21,7 @@ mod gate;
 mod health;
 mod integrations;
 mod live;
+mod principal;
 mod session;
 mod setup;
 mod sign_in;
@@ -82,6 +84,8 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/connectors/{name}/remove", get(connectors::remove_form).post(connectors::remove))
         .route("/icons/{name}", get(assets::icon))
         .route("/health", get(health::show).post(health::switch))
+        .route("/principals/{name}", get(principal::show))
+        .route("/principals/{name}/authorize", post(principal::authorize))
         .route("/audit", get(audit::list).post(audit::verify))
         .merge(setup::router())
         .route(live::PATH, get(live::follow))

@@ -107,7 +107,7 @@ fn status(error: &Error) -> StatusCode {
     match error {
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
-        Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+        Error::Stale { .. } | Error::Exists { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Refused { rule: "events-passed", .. } => StatusCode::GONE,
         Error::InUse { .. } | Error::Refused { .. } => StatusCode::CONFLICT,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,

@@ -13,6 +13,7 @@ mod links;
 mod named;
 mod send;
 mod setup;
+mod tag;
 mod users;
 mod webhooks;
 

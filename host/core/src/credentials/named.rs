@@ -101,6 +101,9 @@ impl Credentials {
         let name = named(given, &mut problems);
         label(put.label.as_deref(), &mut problems);
         let old = writer.external_credential(&name)?;
+        if problems.is_empty() {
+            put.expected.met("external credential", &name, old.as_ref().map(|old| old.version))?;
+        }
         let protocol = match (put.protocol, &old) {
             (Some(given), Some(old)) if given != old.protocol => {
                 let words = format!("`{name}` signs in by `{}`; set up another one for `{given}`", old.protocol);
@@ -153,6 +156,7 @@ impl Credentials {
             headers,
             secrets,
             addresses: old.as_ref().map(|old| old.addresses.clone()).unwrap_or_default(),
+            version: writer.next_version()?,
             owner: actor.name().to_owned(),
             updated_at: self.outside.now(),
         };
@@ -190,6 +194,9 @@ impl Credentials {
         let name = named(given, &mut problems);
         label(put.label.as_deref(), &mut problems);
         let old = writer.principal(&name)?;
+        if problems.is_empty() {
+            put.expected.met("principal", &name, old.as_ref().map(|old| old.version))?;
+        }
         let wanted = put.external_credential.as_deref().map(|given| given.trim().to_lowercase());
         let external = match (&old, wanted) {
             (Some(old), Some(wanted)) if wanted != old.external_credential => {
@@ -228,6 +235,7 @@ impl Credentials {
             name,
             external_credential: external.name.clone(),
             kind,
+            version: writer.next_version()?,
             owner: actor.name().to_owned(),
             updated_at: self.outside.now(),
         };
@@ -276,6 +284,7 @@ impl Credentials {
             settings: outer,
             headers,
             secrets: outer_secrets,
+            expected: put.expected.along(),
         };
         self.set_external(writer, actor, name, external)?;
         let principal = PutPrincipal {
@@ -284,6 +293,7 @@ impl Credentials {
             kind,
             settings: inner,
             secrets: inner_secrets,
+            expected: put.expected.along(),
         };
         self.set_principal(writer, actor, name, principal)
     }
@@ -299,6 +309,9 @@ impl Credentials {
         let name = named(given, &mut problems);
         label(put.label.as_deref(), &mut problems);
         let old = writer.named_credential(&name)?;
+        if problems.is_empty() {
+            put.expected.met("named credential", &name, old.as_ref().map(|old| old.version))?;
+        }
         let url = match (put.url.as_deref().map(str::trim).filter(|url| !url.is_empty()), &old) {
             (Some(url), _) => match url.parse::<Origin>() {
                 Ok(origin) => origin.to_string(),
@@ -345,6 +358,7 @@ impl Credentials {
             url,
             external_credential: external,
             enabled: put.enabled.or(old.map(|old| old.enabled)).unwrap_or(true),
+            version: writer.next_version()?,
             owner: actor.name().to_owned(),
             updated_at: self.outside.now(),
         };
@@ -506,6 +520,7 @@ fn external_view(reader: &Reader<'_>, external: ExternalCredential) -> Result<Ex
         settings: external.settings,
         headers: external.headers,
         secrets: external.secrets.into_keys().collect(),
+        version: external.version,
         owner: external.owner,
         updated_at: external.updated_at,
     })

@@ -14,6 +14,7 @@ use crate::model::field;
 use crate::model::id::{ConnectorName, kebab};
 use crate::model::secret::Secret;
 use crate::model::view::{IdentityProviderView, PutIdentityProvider};
+use crate::store::{Reader, StoreError};
 
 /// The fields that an identity provider fills in.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,7 @@ impl Credentials {
             .store
             .write(move |writer| {
                 let old = writer.identity_provider(&name)?;
+                put.expected.met("identity provider", &name, old.as_ref().map(|old| old.version))?;
                 if let Some(old) = &old
                     && (old.connector != connector || old.protocol != put.protocol)
                 {
@@ -80,6 +82,7 @@ impl Credentials {
                     client_id: put.client_id.trim().to_owned(),
                     client_secret,
                     settings: put.settings,
+                    version: writer.next_version()?,
                     owner,
                     updated_at: now,
                 };
@@ -146,13 +149,7 @@ impl Credentials {
                 if writer.identity_provider(&name)?.is_none() {
                     return Err(Error::not_found("identity provider", &name));
                 }
-                let mut users = Vec::new();
-                for id in writer.connections_by_provider(&name, 20)? {
-                    let Some(connection) = writer.connection(id)? else { continue };
-                    let hidden = connection.visibility == Visibility::Private && connection.owner != who;
-                    let shown = if hidden { id.to_string() } else { connection.name };
-                    users.push(User { kind: "connection".into(), id: id.to_string(), name: shown });
-                }
+                let users = connections_with(writer, &name, &who)?;
                 if !users.is_empty() {
                     return Err(Error::InUse { kind: "identity provider", name, users });
                 }
@@ -162,6 +159,15 @@ impl Credentials {
                 Ok(())
             })
             .await
+    }
+
+    /// Connections with the client of one, as this actor may know of them.
+    pub(crate) fn leaning_on_provider(&self, actor: &Actor, name: &str) -> Result<Vec<User>, Error> {
+        let found = self.store.read(|reader| {
+            let provider = reader.identity_provider(name)?;
+            provider.map(|provider| connections_with(reader, &provider.name, actor.name())).transpose()
+        })?;
+        found.ok_or_else(|| Error::not_found("identity provider", name))
     }
 
     /// The one that a new connection takes its client from: the one that is named, else the only one there is, unless the
@@ -229,6 +235,17 @@ impl Credentials {
     }
 }
 
+fn connections_with(reader: &Reader<'_>, provider: &str, who: &str) -> Result<Vec<User>, StoreError> {
+    let mut users = Vec::new();
+    for id in reader.connections_by_provider(provider, 20)? {
+        let Some(connection) = reader.connection(id)? else { continue };
+        let hidden = connection.visibility == Visibility::Private && connection.owner != who;
+        let shown = if hidden { id.to_string() } else { connection.name };
+        users.push(User { kind: "connection".into(), id: id.to_string(), name: shown });
+    }
+    Ok(users)
+}
+
 /// Fields that an identity provider fills in are the protocol's, hold what such fields may hold, and are no secrets.
 fn judge_settings(
     descriptor: &Descriptor,
@@ -293,6 +310,7 @@ fn view(provider: IdentityProvider) -> IdentityProviderView {
         client_id: provider.client_id,
         has_secret: provider.client_secret.is_some(),
         settings: provider.settings,
+        version: provider.version,
         owner: provider.owner,
         updated_at: provider.updated_at,
     }

@@ -473,6 +473,7 @@ fn keep(
         && there.updated_at == webhook.updated_at
     {
         there.enabled = false;
+        there.version = writer.next_version()?;
         there.disabled_for = Some(delivery.problem.clone());
         writer.put_webhook(&there)?;
         writer.audit(&of(now, HOST, AuditAction::WebhookDisable, &there).failed("410"))?;

@@ -54,6 +54,7 @@ impl Outbox {
             .write(move |writer| {
                 let old = writer.webhook(&name)?;
                 let new = old.is_none();
+                put.expected.met("webhook", &name, old.as_ref().map(|old| old.version))?;
                 let mut webhook = match old {
                     Some(old) => old,
                     None => {
@@ -71,6 +72,7 @@ impl Outbox {
                             types: EventTypes::default(),
                             enabled: true,
                             disabled_for: None,
+                            version: 0,
                             owner: who.clone(),
                             previous_until: None,
                             created_at: now,
@@ -91,6 +93,7 @@ impl Outbox {
                 }
                 // It gets what its owner may see, and must not get more because somebody else turned it elsewhere.
                 webhook.owner = who;
+                webhook.version = writer.next_version()?;
                 webhook.updated_at = now;
                 writer.put_webhook(&webhook)?;
                 writer.audit(&of(now, &webhook.owner, AuditAction::WebhookPut, &webhook).with_fields(fields))?;
@@ -300,6 +303,7 @@ fn viewed(reader: &Reader<'_>, webhook: Webhook) -> Result<WebhookView, StoreErr
         enabled: webhook.enabled,
         disabled_for: webhook.disabled_for,
         fault: None,
+        version: webhook.version,
         owner: webhook.owner,
         previous_secret_until: webhook.previous_until,
         created_at: webhook.created_at,

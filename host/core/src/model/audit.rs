@@ -492,6 +492,7 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
         Error::Invalid { .. }
         | Error::NotFound { .. }
         | Error::Stale { .. }
+        | Error::Exists { .. }
         | Error::Data { .. }
         | Error::Internal { .. } => false,
     }

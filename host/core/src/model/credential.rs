@@ -73,6 +73,9 @@ pub(crate) struct IdentityProvider {
     pub(crate) client_secret: Option<Sealed>,
     /// Fields that it fills in besides, its endpoints among them: which service this is a client of.
     pub(crate) settings: BTreeMap<String, String>,
+    /// Grows with each change.
+    #[serde(default)]
+    pub(crate) version: u64,
     /// Who set it up.
     pub(crate) owner: String,
     /// When it was last changed.

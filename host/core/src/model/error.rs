@@ -61,6 +61,14 @@ pub enum Error {
         /// The version that is stored.
         current: u64,
     },
+    /// Something of that name is there already, and was to be added.
+    #[error("there is a {kind} `{name}` already")]
+    Exists {
+        /// The kind of thing.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// Something leans on it.
     #[error("the {kind} `{name}` is in use by {}", users_words(.users))]
     InUse {
@@ -143,6 +151,7 @@ impl Error {
             Self::Invalid { problems } => Self::Invalid { problems: problems.clone() },
             Self::NotFound { kind, name } => Self::NotFound { kind, name: name.clone() },
             Self::Stale { kind, given, current } => Self::Stale { kind, given: *given, current: *current },
+            Self::Exists { kind, name } => Self::Exists { kind, name: name.clone() },
             Self::InUse { kind, name, users } => Self::InUse { kind, name: name.clone(), users: users.clone() },
             Self::Forbidden { permission } => Self::Forbidden { permission: *permission },
             Self::Refused { rule, message, hint } => {
@@ -163,6 +172,7 @@ impl Error {
         match self {
             Self::Refused { hint, .. } | Self::Upstream { hint, .. } | Self::Data { hint, .. } => hint.as_deref(),
             Self::Stale { .. } => Some("look at it again and repeat the change on the version that is there now"),
+            Self::Exists { .. } => Some("choose another name, or change the one that is there"),
             Self::InUse { kind: "user", .. } => {
                 Some("transfer its private connections first: `turnbuckle connection transfer NAME --to USER`")
             }
@@ -188,6 +198,7 @@ impl Error {
             Self::Invalid { .. } => "invalid",
             Self::NotFound { .. } => "not-found",
             Self::Stale { .. } => "stale",
+            Self::Exists { .. } => "exists",
             Self::InUse { .. } => "in-use",
             Self::Forbidden { .. } => "forbidden",
             Self::Refused { rule, .. } | Self::Upstream { rule, .. } | Self::Data { rule, .. } => rule,

@@ -38,6 +38,9 @@ pub(crate) struct ExternalCredential {
     pub(crate) addresses: BTreeSet<String>,
     /// An OAuth client's secret: it belongs to the operator, whoever signs in by it.
     pub(crate) secrets: BTreeMap<String, Sealed>,
+    /// Grows with each change.
+    #[serde(default)]
+    pub(crate) version: u64,
     /// Who set it up.
     pub(crate) owner: String,
     pub(crate) updated_at: Timestamp,
@@ -92,6 +95,9 @@ pub(crate) struct Principal {
     pub(crate) label: String,
     pub(crate) external_credential: String,
     pub(crate) kind: PrincipalKind,
+    /// Grows with each change.
+    #[serde(default)]
+    pub(crate) version: u64,
     /// Who set it up.
     pub(crate) owner: String,
     pub(crate) updated_at: Timestamp,
@@ -125,6 +131,9 @@ pub(crate) struct NamedCredential {
     pub(crate) external_credential: String,
     /// The operator's switch.
     pub(crate) enabled: bool,
+    /// Grows with each change.
+    #[serde(default)]
+    pub(crate) version: u64,
     /// Who set it up.
     pub(crate) owner: String,
     pub(crate) updated_at: Timestamp,

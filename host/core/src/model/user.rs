@@ -22,6 +22,9 @@ pub struct PermissionSet {
     /// The principals that it opens: its users' connections may use them.
     #[serde(default)]
     pub principals: BTreeSet<String>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// When it was last changed.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
@@ -41,6 +44,9 @@ pub(crate) struct User {
     pub(crate) enabled: bool,
     /// Names of the permission sets held.
     pub(crate) permission_sets: BTreeSet<String>,
+    /// Grows with each change.
+    #[serde(default)]
+    pub(crate) version: u64,
     /// When it was made.
     pub(crate) created_at: Timestamp,
     /// When it was last changed.

@@ -28,6 +28,9 @@ pub(crate) struct Webhook {
     pub disabled_for: Option<String>,
     /// Who put it last. It gets what this user may see.
     pub owner: String,
+    /// Grows with each change.
+    #[serde(default)]
+    pub version: u64,
     pub secrets: BTreeMap<String, Sealed>,
     /// Until when the previous secret signs besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]

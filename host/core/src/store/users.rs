@@ -103,6 +103,7 @@ impl Writer<'_> {
         // Whoever gets this name later must not have somebody else's told to them.
         for mut webhook in self.webhooks()?.into_iter().filter(|webhook| webhook.owner == name && webhook.enabled) {
             webhook.enabled = false;
+            webhook.version = self.next_version()?;
             self.put_webhook(&webhook)?;
         }
         self.remove(Table::Users, name.as_bytes())

@@ -5,8 +5,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use turnbuckle::{
-    Authorize, Change, ConnectionView, EditConnection, Error, FieldKind, Permission, Protocol, Reconnect, SignIn,
-    Visibility,
+    Authorization, Authorize, Change, ConnectionView, EditConnection, Error, FieldKind, Permission, Protocol,
+    Reconnect, SignIn, Visibility,
 };
 use url::Url;
 
@@ -165,7 +165,7 @@ pub(crate) async fn edit_form(
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failed> {
     manages(&entered)?;
-    let found = Found::of(&console, &entered, &key)?;
+    let mut found = Found::of(&console, &entered, &key)?;
     let view = &found.view;
     let drafted = form::drafted(&query);
     let typed = Typed {
@@ -178,6 +178,10 @@ pub(crate) async fn edit_form(
         setting: &|name| drafted.get(name).or_else(|| view.settings.get(name)).cloned(),
     };
     let form = edit_fields(&found, &entered, &typed);
+    // What was typed before a session was over was typed for the version of then: what others changed since is a conflict.
+    if let Some(version) = asked(&query, "version").and_then(|version| version.parse().ok()) {
+        found.view.version = version;
+    }
     Ok(edit_page(StatusCode::OK, &found, &entered, form, None))
 }
 
@@ -289,6 +293,8 @@ struct ReconnectWindow {
     nothing: bool,
     /// The named credential whose principal signs in instead.
     named: Option<String>,
+    /// Where that is done, of those that this person may know of.
+    sign_in: Option<String>,
 }
 
 fn secret_fields(found: &Found) -> Vec<Field> {
@@ -301,7 +307,25 @@ fn secret_fields(found: &Found) -> Vec<Field> {
     secret.iter().map(|field| Field::of(field, None, stored(field))).collect()
 }
 
-fn reconnect_page(status: StatusCode, found: &Found, entered: &Entered, form: Form) -> Response {
+/// Where somebody signs in as the principal that a connection goes by.
+fn sign_in_for(console: &Console, entered: &Entered, named: &str) -> Result<Option<String>, Failed> {
+    let named = match console.host.named_credential(&entered.actor, named) {
+        Ok(named) => named,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let principals = console.host.principals(&entered.actor)?;
+    let own = principals.into_iter().find(|one| one.external_credential == named.external_credential);
+    Ok(own.map(|one| super::principal::path(&one.name)))
+}
+
+fn reconnect_page(
+    status: StatusCode,
+    found: &Found,
+    entered: &Entered,
+    form: Form,
+    sign_in: Option<String>,
+) -> Response {
     let browser = found.browser();
     let window = ReconnectWindow {
         frame: found.frame(entered, "Reconnect"),
@@ -311,6 +335,7 @@ fn reconnect_page(status: StatusCode, found: &Found, entered: &Entered, form: Fo
         nothing: form.fields.is_empty() && !browser,
         fresh: !found.view.complete,
         named: found.view.named_credential.clone(),
+        sign_in,
         form,
         browser,
     };
@@ -325,7 +350,11 @@ pub(crate) async fn reconnect_form(
     manages(&entered)?;
     let found = Found::of(&console, &entered, &key)?;
     let form = if found.browser() { Form::default() } else { Form::new(secret_fields(&found)) };
-    Ok(reconnect_page(StatusCode::OK, &found, &entered, form))
+    let sign_in = match &found.view.named_credential {
+        Some(named) => sign_in_for(&console, &entered, named)?,
+        None => None,
+    };
+    Ok(reconnect_page(StatusCode::OK, &found, &entered, form, sign_in))
 }
 
 pub(crate) async fn reconnect(
@@ -351,15 +380,15 @@ pub(crate) async fn reconnect(
             let judged = words::judged(&done.verdict);
             form.object(&format!("The new credential did not pass. {} {}", judged.words, judged.hint));
             form.object("The old credential stays in use");
-            Ok(reconnect_page(StatusCode::UNPROCESSABLE_ENTITY, &found, &entered, form))
+            Ok(reconnect_page(StatusCode::UNPROCESSABLE_ENTITY, &found, &entered, form, None))
         }
         Err(Error::Invalid { problems }) => {
             form.blame(problems);
-            Ok(reconnect_page(StatusCode::UNPROCESSABLE_ENTITY, &found, &entered, form))
+            Ok(reconnect_page(StatusCode::UNPROCESSABLE_ENTITY, &found, &entered, form, None))
         }
         Err(error @ (Error::Upstream { .. } | Error::Refused { .. })) => {
             form.object(&told(&error));
-            Ok(reconnect_page(Failed::from(error).status, &found, &entered, form))
+            Ok(reconnect_page(Failed::from(error).status, &found, &entered, form, None))
         }
         Err(error) => Err(error.into()),
     }
@@ -391,22 +420,19 @@ pub(crate) async fn authorize(
         accept_account: posted.all("accept-account").last() == Some("true"),
     };
     let begun = console.host.authorize_connection(&entered.actor, &key, &base, wanted).await?;
+    Ok(onward(found.frame(&entered, "Sign in"), &found.view.name, &begun, &base, &found.path()))
+}
+
+/// On to the service, and back to this page.
+pub(crate) fn onward(frame: Frame, name: &str, begun: &Authorization, base: &Url, back: &str) -> Response {
     let place = Url::parse(&begun.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-    let mut response = page(
-        StatusCode::OK,
-        &Onward {
-            frame: found.frame(&entered, "Sign in"),
-            name: found.view.name.clone(),
-            place,
-            url: begun.url.clone(),
-            redirect_uri: begun.redirect_uri.clone(),
-        },
-    );
-    let back = super::sign_in::return_cookie(found.view.id, &begun.redirect_uri, &base);
-    for cookie in sign_in_cookie_line(&begun).into_iter().chain(HeaderValue::try_from(back).ok()) {
+    let (url, redirect_uri) = (begun.url.clone(), begun.redirect_uri.clone());
+    let mut response = page(StatusCode::OK, &Onward { frame, name: name.to_owned(), place, url, redirect_uri });
+    let back = super::sign_in::return_cookie(back, &begun.redirect_uri, base);
+    for cookie in sign_in_cookie_line(begun).into_iter().chain(HeaderValue::try_from(back).ok()) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 fn nowhere() -> Failed {

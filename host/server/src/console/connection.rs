@@ -37,7 +37,7 @@ struct Fact {
 struct Named {
     name: String,
     /// Where it is set up, for those who may look there.
-    path: Option<&'static str>,
+    path: Option<String>,
     /// The right that is missing, for those who may give it.
     missing: Option<String>,
 }
@@ -239,9 +239,10 @@ fn credential(
 
 fn named(entered: &Entered, view: &ConnectionView) -> Option<Named> {
     let missing = view.missing_permission.as_ref();
+    let name = view.named_credential.clone()?;
     Some(Named {
-        name: view.named_credential.clone()?,
-        path: entered.may(Permission::ManageSetup).then(|| Area::Setup.path()),
+        path: entered.may(Permission::ManageSetup).then(|| format!("/setup/named-credentials/{}", segment(&name))),
+        name,
         missing: missing.map(|one| format!("No permission set of {} opens the principal {}.", one.user, one.principal)),
     })
 }

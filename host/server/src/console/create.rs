@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{
     ConnectorFilter, ConnectorView, Error, FieldKind, FieldProblem, IdentityProviderView, NamedCredentialView,
-    NewConnection, Permission, Protocol, SignIn, Visibility,
+    NewConnection, Permission, PrincipalView, Protocol, SignIn, Visibility,
 };
 
 use super::answer::{Failed, page, segment, sentence, to};
@@ -56,6 +56,8 @@ struct Way {
     here: bool,
     /// Why it can't be chosen now.
     problem: Option<String>,
+    /// Where that is mended by whoever looks.
+    mend: Option<String>,
 }
 
 #[derive(Template)]
@@ -96,6 +98,8 @@ struct Chosen {
 struct Offered {
     providers: Vec<IdentityProviderView>,
     named: Vec<NamedCredentialView>,
+    /// Principals that are open to whoever creates it.
+    principals: Vec<PrincipalView>,
 }
 
 impl Offered {
@@ -103,7 +107,13 @@ impl Offered {
         let (host, actor) = (&console.host, &entered.actor);
         let providers = host.identity_providers(actor)?.into_iter();
         let own = providers.filter(|one| one.connector == view.installed.reference.name).collect();
-        Ok(Self { providers: own, named: host.named_credentials(actor)? })
+        Ok(Self { providers: own, named: host.named_credentials(actor)?, principals: host.principals(actor)? })
+    }
+
+    /// Where whoever creates it signs in as the principal of this one.
+    fn sign_in(&self, named: &NamedCredentialView) -> Option<String> {
+        let mut own = self.principals.iter().filter(|one| one.external_credential == named.external_credential);
+        own.next().map(|one| super::principal::path(&one.name))
     }
 
     fn named(&self, name: &str) -> Option<&NamedCredentialView> {
@@ -161,7 +171,8 @@ pub(crate) async fn fields(
         private: of("visibility") == "private",
         settings: form::drafted(&query),
     };
-    if typed.name.is_empty() {
+    // What somebody emptied stays so.
+    if asked(&query, "name").is_none() {
         typed.name = free_name(&console, &entered, &view);
     }
     let form = filled(&view, &chosen, &offered, &typed);
@@ -244,6 +255,7 @@ fn ways(view: &ConnectorView, chosen: &Chosen, providers: &[IdentityProviderView
             path: format!("{base}?{}", query.finish()),
             here: chosen.named.is_empty() && chosen.protocol == protocol.name && chosen.provider == name,
             problem: None,
+            mend: None,
         }
     };
     let mut all = Vec::new();
@@ -265,6 +277,10 @@ fn by_name(view: &ConnectorView, chosen: &Chosen, offered: &Offered) -> Vec<Way>
         path: format!("{base}?named-credential={}", segment(&one.name)),
         here: chosen.named == one.name,
         problem: one.problem.as_deref().map(sentence),
+        mend: match (&one.problem, one.enabled) {
+            (Some(_), true) => offered.sign_in(one),
+            (Some(_), false) | (None, _) => None,
+        },
     };
     offered.named.iter().map(way).collect()
 }

@@ -50,6 +50,23 @@ impl Field {
         }
     }
 
+    /// A secret of the form itself.
+    pub(crate) fn secret(key: &str, label: &str, stored: bool) -> Self {
+        let field = Self { name: format!("{SECRET}{key}"), stored, ..Self::own(key, label, "secret", "") };
+        if stored { field.help("Leave it blank to keep the one that is stored.") } else { field }
+    }
+
+    /// What stands in it, as a person reads it.
+    pub(crate) fn shown(&self) -> String {
+        let chosen = self.choices.iter().find(|(value, _)| *value == self.value).map(|(_, label)| label.as_str());
+        match (self.kind, chosen) {
+            ("boolean", _) => if self.value == "true" { "yes" } else { "no" }.to_owned(),
+            (_, Some(label)) => format!("“{label}”"),
+            (_, None) if self.value.is_empty() => "nothing".to_owned(),
+            (_, None) => format!("“{}”", self.value),
+        }
+    }
+
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }

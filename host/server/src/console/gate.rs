@@ -117,6 +117,19 @@ pub(crate) struct Posted {
 }
 
 impl Posted {
+    /// What stands in a form that nobody sent yet.
+    pub(crate) fn of<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), Secret::new(value.into())));
+        Self { fields: fields.collect(), file: None }
+    }
+
+    /// The same with one field more.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let mut more = self.clone();
+        more.fields.push((name.to_owned(), Secret::new(value)));
+        more
+    }
+
     /// One value; empty where it was not sent.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.expose())
@@ -136,10 +149,10 @@ impl Posted {
         self.fields.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
     }
 
-    /// What may be kept of it outside of the host: no secret, and no token of a session.
+    /// What may be kept of it outside of the host: no secret, and no token of a session. What was emptied is kept empty.
     pub(crate) fn draft(&self) -> Vec<(&str, &str)> {
         let open = |name: &str| name != CSRF && !name.starts_with(SECRET);
-        let fields = self.fields.iter().filter(|(name, value)| open(name) && !value.is_empty());
+        let fields = self.fields.iter().filter(|(name, _)| open(name));
         fields.map(|(name, value)| (name.as_str(), value.expose())).collect()
     }
 }
@@ -236,7 +249,7 @@ fn request_path(path: &str) -> &str {
     if path == "/sign-out" {
         return "/";
     }
-    ["/test", "/authorize"].iter().find_map(|action| path.strip_suffix(action)).unwrap_or(path)
+    ["/test", "/authorize", "/replay"].iter().find_map(|action| path.strip_suffix(action)).unwrap_or(path)
 }
 
 fn area_of(path: &str) -> Area {

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
-use turnbuckle::{Actor, ConnectionId, Secret};
+use turnbuckle::{Actor, Secret};
 use url::Url;
 
 use super::answer::{page as made, to};
@@ -17,13 +17,14 @@ use super::gate::cookie;
 use super::session::Who;
 use super::{Console, Entered, gate};
 
-/// Where somebody goes on after signing in. What it holds is no secret, and short enough for a cookie.
+/// Where somebody goes on after signing in. What it holds is no secret, and short enough for a cookie, which browsers keep up to
+/// 4,096 bytes of.
 const BACK: &str = "turnbuckle-back";
-const BACK_BYTES: usize = 3_000;
+const BACK_BYTES: usize = 3_900;
 const BACK_SECONDS: u32 = 30 * 60;
 /// What is shown to get in is short.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
-/// The connection whose sign-in at a service began in the console.
+/// The page on which a sign-in at a service began in the console.
 pub(crate) const SIGNING: &str = "turnbuckle-console";
 
 #[derive(Template)]
@@ -193,17 +194,26 @@ pub(crate) fn first(console: &Console, path: &str) -> Response {
 
 /// A session that is over, found out by a form: what was typed stands there again after signing in, secrets aside.
 pub(crate) fn over(console: &Console, path: &str, draft: &[(&str, &str)]) -> Response {
-    let told = Some("Your session is over. Sign in, and you go on where you were; secrets have to be typed again.");
-    let mut response = made(StatusCode::UNAUTHORIZED, &SignIn { told, ..SignIn::new() });
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(draft).finish();
-    let whole = format!("{path}?{query}");
-    keep(&mut response, console, if query.is_empty() || whole.len() > BACK_BYTES { path } else { &whole });
+    let whole = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let (path, told) = match whole.len() > BACK_BYTES {
+        true => {
+            (path, "Your session is over. Sign in, and you go on at that form; what you typed was too long to be kept.")
+        }
+        false => (
+            whole.as_str(),
+            "Your session is over. Sign in, and you go on where you were; secrets have to be typed again.",
+        ),
+    };
+    let mut response = made(StatusCode::UNAUTHORIZED, &SignIn { told: Some(told), ..SignIn::new() });
+    keep(&mut response, console, path);
     response
 }
 
 fn keep(response: &mut Response, console: &Console, path: &str) {
+    // A path holds nothing else that would end a cookie's value.
+    let path = path.replace(',', "%2C").replace(';', "%3B").replace('"', "%22").replace('\\', "%5C");
     if path.len() <= BACK_BYTES {
-        let path: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
         let secure = secure(console.base());
         set(response, &format!("{BACK}={path}; Path=/sign-in; Max-Age={BACK_SECONDS}; HttpOnly; SameSite=Lax{secure}"));
     }
@@ -211,9 +221,8 @@ fn keep(response: &mut Response, console: &Console, path: &str) {
 
 /// Where somebody was who signs in now: a page of this server, or the first one.
 fn back(console: &Console, headers: &HeaderMap) -> String {
-    let kept = cookie(headers, BACK).unwrap_or_default();
-    let kept = url::form_urlencoded::parse(kept.as_bytes()).next().map(|(path, _)| path.into_owned());
-    kept.filter(|path| own(console, path)).unwrap_or_else(|| "/".to_owned())
+    let kept = cookie(headers, BACK).filter(|path| own(console, path));
+    kept.map_or_else(|| "/".to_owned(), str::to_owned)
 }
 
 /// Whether this is a path here, read as a browser reads it.
@@ -222,31 +231,31 @@ fn own(console: &Console, path: &str) -> bool {
     path.starts_with('/') && base.join(path).is_ok_and(|url| url.origin() == base.origin())
 }
 
-/// Marks a sign-in at a service as begun in the console: whoever comes back goes on to its connection.
-pub(crate) fn return_cookie(connection: ConnectionId, redirect_uri: &str, base: &Url) -> String {
+/// Marks a sign-in at a service as begun on this page of the console: whoever comes back goes on to it.
+pub(crate) fn return_cookie(page: &str, redirect_uri: &str, base: &Url) -> String {
     let path = Url::parse(redirect_uri).map(|url| url.path().to_owned()).unwrap_or_default();
     let secure = secure(Some(base));
-    format!("{SIGNING}={connection}; Path={path}; Max-Age=600; HttpOnly; SameSite=Lax{secure}")
+    format!("{SIGNING}={page}; Path={path}; Max-Age=600; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// A browser that comes back from a service to the console that it left.
 #[derive(Debug)]
 pub(crate) struct Back {
     entered: Entered,
-    connection: String,
+    page: String,
 }
 
 impl Back {
-    /// On to the connection, which says how it went.
+    /// On to the page where it began, which says how it went.
     pub(crate) fn told(&self, connected: bool, words: &str) -> Response {
         let (tone, headline) = if connected { ("good", "Signed in") } else { ("bad", "Not signed in") };
         self.entered.tell(tone, headline, super::answer::sentence(words));
-        to(&format!("/connections/{}", super::answer::segment(&self.connection)))
+        to(&self.page)
     }
 }
 
 /// None where it began elsewhere, or nobody is signed in here any more.
 pub(crate) fn back_to(console: &Console, headers: &HeaderMap) -> Option<Back> {
-    let connection = cookie(headers, SIGNING)?.to_owned();
-    Some(Back { entered: gate::entered(console, headers)?, connection })
+    let page = cookie(headers, SIGNING).filter(|page| own(console, page))?.to_owned();
+    Some(Back { entered: gate::entered(console, headers)?, page })
 }

@@ -4,8 +4,8 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 use turnbuckle::{
-    AuditAction, AuditOutcome, ChangeKind, ConnectionView, FieldKind, FlowStatus, HealthState, Holding, Installed,
-    Lifecycle, Outcome, Permission, Progress, Protocol, SignIn, Status, UsedAs, Verdict, Visibility,
+    AuditAction, AuditOutcome, ChangeKind, ConnectionView, EventType, FieldKind, FlowStatus, HealthState, Holding,
+    Installed, Lifecycle, Outcome, Permission, Progress, Protocol, SignIn, Status, UsedAs, Verdict, Visibility,
 };
 
 /// A status: a shape, a word and a colour.
@@ -101,6 +101,30 @@ pub(crate) fn done(action: AuditAction) -> &'static str {
 
 pub(crate) fn switch(on: bool) -> Mark {
     if on { mark("good", DISC, true, "Enabled") } else { mark("none", STRUCK, false, "Disabled") }
+}
+
+pub(crate) fn configured(all_there: bool) -> Mark {
+    if all_there { mark("good", TICK, false, "Configured") } else { mark("warn", CROSS, false, "Not configured") }
+}
+
+pub(crate) fn authenticated(signed_in: bool) -> Mark {
+    if signed_in { mark("good", TICK, false, "Authenticated") } else { mark("warn", CROSS, false, "Not authenticated") }
+}
+
+/// What an event tells.
+pub(crate) fn event(kind: EventType) -> &'static str {
+    match kind {
+        EventType::ConnectionCreated => "A connection was created",
+        EventType::ConnectionChanged => "A connection was changed, enabled or disabled",
+        EventType::ConnectionVerdictChanged => "A connection's test says something else than before",
+        EventType::ConnectionNeedsReconnect => "A connection needs to be reconnected",
+        EventType::ConnectionRefreshed => "A connection's credential was renewed",
+        EventType::ConnectionDeleted => "A connection was deleted",
+        EventType::FlowAlert => "A flow's connection began to fail, or recovered",
+        EventType::ConnectorInstalled => "A connector was installed",
+        EventType::ConnectorUpgraded => "Connections were moved to another version of their connector",
+        EventType::ConnectorRemoved => "A version of a connector was removed",
+    }
 }
 
 pub(crate) fn flow_status(status: FlowStatus) -> Mark {

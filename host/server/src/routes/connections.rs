@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use turnbuckle::{
@@ -10,6 +10,7 @@ use turnbuckle::{
     Page, Reconnect, Reconnected,
 };
 
+use super::tag::{self, tagged};
 use super::{Answer, Cursor, Who};
 use crate::input::{Json as Input, Path, Search, misfit};
 use crate::problem::{Problem, Words};
@@ -33,7 +34,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let view = host.create_connection(&who, new).await?;
     let location = format!("/api/v1/connections/{}", view.id);
-    let mut response = tagged(StatusCode::CREATED, view);
+    let mut response = shown(StatusCode::CREATED, view);
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -43,7 +44,7 @@ pub(super) async fn create(
 /// One connection, by id or name.
 #[utoipa::path(get, operation_id = "connections.show", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 404, body = Words)))]
 pub(super) async fn show(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, host.connection(&who, &key)?))
+    Ok(shown(StatusCode::OK, host.connection(&who, &key)?))
 }
 
 /// Saves a change and tests it. The version may stand in the body or in `If-Match`.
@@ -56,9 +57,7 @@ pub(super) async fn edit(
     Input(mut edit): Input<Value>,
 ) -> Result<Response, Problem> {
     if let (Some(object), Some(tag)) = (edit.as_object_mut(), headers.get(header::IF_MATCH)) {
-        let version =
-            tag.to_str().ok().and_then(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').parse::<u64>().ok());
-        let version = version.ok_or_else(|| Problem::input("If-Match", "is not an ETag of a connection"))?;
+        let version = tag::version(tag).ok_or_else(|| Problem::input("If-Match", "is not an ETag of a connection"))?;
         match object.get("version").and_then(Value::as_u64) {
             Some(own) if own != version => {
                 return Err(Problem::input("version", "is another one than `If-Match` says"));
@@ -67,7 +66,7 @@ pub(super) async fn edit(
         };
     }
     let edit: EditConnection = serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
-    Ok(tagged(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
+    Ok(shown(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
 }
 
 /// Deletes a connection that no flow uses.
@@ -80,7 +79,7 @@ pub(super) async fn delete(State(host): State<Host>, who: Who, Path(key): Path<S
 /// Tests a connection; the verdict stands in the answer.
 #[utoipa::path(post, operation_id = "connections.test", path = "/api/v1/connections/{key}/test", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView), (status = 409, body = Words)))]
 pub(super) async fn test(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, host.test_connection(&who, &key).await?))
+    Ok(shown(StatusCode::OK, host.test_connection(&who, &key).await?))
 }
 
 /// Tries a new credential; only one that passes replaces the old one.
@@ -97,13 +96,13 @@ pub(super) async fn reconnect(
 /// Switches a connection on.
 #[utoipa::path(post, operation_id = "connections.enable", path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
 pub(super) async fn enable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, true).await?))
+    Ok(shown(StatusCode::OK, host.enable_connection(&who, &key, true).await?))
 }
 
 /// Switches a connection off: test and send are refused.
 #[utoipa::path(post, operation_id = "connections.disable", path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
 pub(super) async fn disable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, host.enable_connection(&who, &key, false).await?))
+    Ok(shown(StatusCode::OK, host.enable_connection(&who, &key, false).await?))
 }
 
 /// Flows using the connection.
@@ -135,12 +134,6 @@ pub(super) async fn activity(
     Ok(Json(host.connection_activity(&who, &key, &filter).await?))
 }
 
-/// The version is the entity tag.
-fn tagged(status: StatusCode, view: ConnectionView) -> Response {
-    let tag = HeaderValue::try_from(format!("\"{}\"", view.version));
-    let mut response = (status, Json(view)).into_response();
-    if let Ok(tag) = tag {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+fn shown(status: StatusCode, view: ConnectionView) -> Response {
+    tagged(status, view.version, view)
 }

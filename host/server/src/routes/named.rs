@@ -10,6 +10,7 @@ use turnbuckle::{
 };
 
 use super::authorize::{Public, sign_in_cookie_line};
+use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
@@ -32,19 +33,22 @@ pub(super) async fn show_external(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Answer<ExternalCredentialView> {
-    Ok(Json(host.external_credential(&who, &name)?))
+) -> Result<Response, Problem> {
+    let view = host.external_credential(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Sets up an external credential, or what changes of it.
-#[utoipa::path(put, operation_id = "setup.put-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutExternalCredential, responses((status = 200, body = ExternalCredentialView), (status = 409, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutExternalCredential, responses((status = 200, body = ExternalCredentialView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_external(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutExternalCredential>,
-) -> Answer<ExternalCredentialView> {
-    Ok(Json(host.put_external_credential(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_external_credential(&who, &name, PutExternalCredential { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes an external credential that nothing stands on.
@@ -70,19 +74,22 @@ pub(super) async fn show_principal(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Answer<PrincipalView> {
-    Ok(Json(host.principal(&who, &name)?))
+) -> Result<Response, Problem> {
+    let view = host.principal(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Sets up a principal, or what changes of it.
-#[utoipa::path(put, operation_id = "setup.put-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutPrincipal, responses((status = 200, body = PrincipalView), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPrincipal, responses((status = 200, body = PrincipalView), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_principal(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutPrincipal>,
-) -> Answer<PrincipalView> {
-    Ok(Json(host.put_principal(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_principal(&who, &name, PutPrincipal { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Takes what somebody signs in with as a principal, and signs in or begins to.
@@ -122,19 +129,22 @@ pub(super) async fn list(State(host): State<Host>, who: Who) -> Answer<Vec<Named
 
 /// One named credential.
 #[utoipa::path(get, operation_id = "setup.show-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 200, body = NamedCredentialView), (status = 404, body = Words)))]
-pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<NamedCredentialView> {
-    Ok(Json(host.named_credential(&who, &name)?))
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
+    let view = host.named_credential(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Sets up a named credential, or what changes of it; with what it stands on, where that is given.
-#[utoipa::path(put, operation_id = "setup.put-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutNamedCredential, responses((status = 200, body = NamedCredentialView), (status = 409, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutNamedCredential, responses((status = 200, body = NamedCredentialView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutNamedCredential>,
-) -> Answer<NamedCredentialView> {
-    Ok(Json(host.put_named_credential(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_named_credential(&who, &name, PutNamedCredential { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a named credential that no connection uses. What it stands on stays.

@@ -2,9 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{Host, IdentityProviderView, PutIdentityProvider};
 
+use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
@@ -17,19 +19,22 @@ pub(super) async fn list(State(host): State<Host>, who: Who) -> Answer<Vec<Ident
 
 /// One OAuth client.
 #[utoipa::path(get, operation_id = "setup.show-identity-provider", path = "/api/v1/setup/identity-providers/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 200, body = IdentityProviderView), (status = 404, body = Words)))]
-pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<IdentityProviderView> {
-    Ok(Json(host.identity_provider(&who, &name)?))
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
+    let view = host.identity_provider(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Registers an OAuth client for one protocol of one connector, or what changed of it.
-#[utoipa::path(put, operation_id = "setup.put-identity-provider", path = "/api/v1/setup/identity-providers/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutIdentityProvider, responses((status = 200, body = IdentityProviderView), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-identity-provider", path = "/api/v1/setup/identity-providers/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutIdentityProvider, responses((status = 200, body = IdentityProviderView), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutIdentityProvider>,
-) -> Answer<IdentityProviderView> {
-    Ok(Json(host.put_identity_provider(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_identity_provider(&who, &name, PutIdentityProvider { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes an OAuth client that no connection uses.

@@ -10,6 +10,7 @@ use turnbuckle::{
 };
 use utoipa::ToSchema;
 
+use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path};
 use crate::problem::{Problem, Words};
@@ -22,19 +23,26 @@ pub(super) async fn list_sets(State(host): State<Host>, who: Who) -> Answer<Vec<
 
 /// One permission set.
 #[utoipa::path(get, operation_id = "setup.show-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 200, body = PermissionSet), (status = 404, body = Words)))]
-pub(super) async fn show_set(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<PermissionSet> {
-    Ok(Json(host.permission_set(&who, &name)?))
+pub(super) async fn show_set(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let view = host.permission_set(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Makes a permission set, or changes it. Its users may do what it says from their next request on.
-#[utoipa::path(put, operation_id = "setup.put-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutPermissionSet, responses((status = 200, body = PermissionSet), (status = 409, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPermissionSet, responses((status = 200, body = PermissionSet), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_set(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutPermissionSet>,
-) -> Answer<PermissionSet> {
-    Ok(Json(host.put_permission_set(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_permission_set(&who, &name, PutPermissionSet { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a permission set that no user holds.
@@ -56,19 +64,22 @@ pub(super) async fn list(State(host): State<Host>, who: Who) -> Answer<Vec<UserV
 
 /// One user.
 #[utoipa::path(get, operation_id = "setup.show-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 200, body = UserView), (status = 404, body = Words)))]
-pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<UserView> {
-    Ok(Json(host.user(&who, &name)?))
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
+    let view = host.user(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Makes a user, or changes it. The last one that holds `manage-setup` keeps it.
-#[utoipa::path(put, operation_id = "setup.put-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutUser, responses((status = 200, body = UserView), (status = 409, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutUser, responses((status = 200, body = UserView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutUser>,
-) -> Answer<UserView> {
-    Ok(Json(host.put_user(&who, &name, put).await?))
+) -> Result<Response, Problem> {
+    let view = host.put_user(&who, &name, PutUser { expected, ..put }).await?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a user and its tokens; refused while it owns private connections.

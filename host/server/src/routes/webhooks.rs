@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use turnbuckle::{
@@ -10,6 +10,7 @@ use turnbuckle::{
 };
 use utoipa::ToSchema;
 
+use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
@@ -22,8 +23,9 @@ pub(super) async fn list(State(host): State<Host>, who: Who) -> Answer<Vec<Webho
 
 /// One webhook, and how far it is.
 #[utoipa::path(get, operation_id = "setup.show-webhook", path = "/api/v1/webhooks/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 200, body = WebhookView), (status = 404, body = Words)))]
-pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Answer<WebhookView> {
-    Ok(Json(host.webhook(&who, &name)?))
+pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<String>) -> Result<Response, Problem> {
+    let view = host.webhook(&who, &name)?;
+    Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// A webhook, with its secret where that is new. This is the only time that it is told.
@@ -43,16 +45,17 @@ fn saved(saved: SavedWebhook) -> Saved {
 
 /// Makes a webhook, or changes it. A new one gets what happens from now on. Events are posted to it as the Standard Webhooks
 /// specification says: `webhook-id`, `webhook-timestamp` and `webhook-signature` prove them.
-#[utoipa::path(put, operation_id = "setup.put-webhook", path = "/api/v1/webhooks/{name}", tag = "setup", params(("name" = String, Path)), request_body = PutWebhook, responses((status = 200, body = WebhookView), (status = 201, body = Saved), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-webhook", path = "/api/v1/webhooks/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutWebhook, responses((status = 200, body = WebhookView), (status = 201, body = Saved), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Expecting(expected): Expecting,
     Input(put): Input<PutWebhook>,
 ) -> Result<Response, Problem> {
-    let put = host.put_webhook(&who, &name, put).await?;
+    let put = host.put_webhook(&who, &name, PutWebhook { expected, ..put }).await?;
     let status = if put.secret.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(saved(put))).into_response())
+    Ok(tagged(status, put.view.version, saved(put)))
 }
 
 /// Removes a webhook, and all that waits for it.

@@ -300,6 +300,11 @@ impl Credentials {
                     external.ok_or_else(|| Error::not_found("external credential", &given.external_credential))?;
                 let (holder, fields) =
                     credentials.set_holder(writer, &external, &given, user.as_deref(), (settings, &secrets))?;
+                // What everybody shares is changed by it.
+                if given.kind == PrincipalKind::Named && !fields.is_empty() {
+                    let version = writer.next_version()?;
+                    writer.put_principal(&Principal { version, ..given.clone() })?;
+                }
                 let event = credentials.done(&who, AuditAction::PrincipalAuthorize, &given.name);
                 writer.audit(&event.with_fields(fields))?;
                 Ok::<_, Error>((external, holder))

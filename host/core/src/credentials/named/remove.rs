@@ -19,11 +19,7 @@ impl Credentials {
         let event = self.done(actor, AuditAction::ExternalCredentialRemove, &name);
         self.store
             .write(move |writer| {
-                let principals = writer.principals_of(&name)?.into_iter().map(|found| ("principal", found.name));
-                let named = writer.named_credentials()?.into_iter();
-                let named = named.filter(|found| found.external_credential == name);
-                let named = named.map(|found| ("named credential", found.name));
-                let users: Vec<_> = principals.chain(named).map(|(kind, name)| in_the_way(kind, &name)).collect();
+                let users = on_external(writer, &name)?;
                 if !users.is_empty() {
                     return Err(Error::InUse { kind: "external credential", name, users });
                 }
@@ -45,15 +41,7 @@ impl Credentials {
         let who = actor.name().to_owned();
         self.store
             .write(move |writer| {
-                let sets = writer.permission_sets()?.into_iter().filter(|set| set.principals.contains(&name));
-                let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
-                // One too many can go.
-                let only = writer.principals_of(&external)?.len() == 1;
-                for named in writer.named_credentials()? {
-                    if only && named.external_credential == external {
-                        users.extend(connections_by(writer, &named.name, &who)?);
-                    }
-                }
+                let users = on_principal(writer, &name, &external, &who)?;
                 if !users.is_empty() {
                     return Err(Error::InUse { kind: "principal", name, users });
                 }
@@ -112,6 +100,48 @@ impl Credentials {
             .await?;
         Ok(())
     }
+}
+
+/// What stands in the way of a removal, before anybody tries.
+impl Credentials {
+    /// Principals and named credentials that stand on an external credential.
+    pub(crate) fn leaning_on_external(&self, name: &str) -> Result<Vec<User>, Error> {
+        let name = self.external(name)?.name;
+        Ok(self.store.read(|reader| on_external(reader, &name))?)
+    }
+
+    /// Permission sets that open a principal, and connections that go by it.
+    pub(crate) fn leaning_on_principal(&self, actor: &Actor, name: &str) -> Result<Vec<User>, Error> {
+        let principal = self.principal_for(actor, name)?;
+        let external = &principal.external_credential;
+        Ok(self.store.read(|reader| on_principal(reader, &principal.name, external, actor.name()))?)
+    }
+
+    /// Connections by a named credential.
+    pub(crate) fn leaning_on_named(&self, actor: &Actor, name: &str) -> Result<Vec<User>, Error> {
+        let name = self.named(actor, name)?.name;
+        Ok(self.store.read(|reader| connections_by(reader, &name, actor.name()))?)
+    }
+}
+
+fn on_external(reader: &Reader<'_>, name: &str) -> Result<Vec<User>, StoreError> {
+    let principals = reader.principals_of(name)?.into_iter().map(|found| ("principal", found.name));
+    let named = reader.named_credentials()?.into_iter().filter(|found| found.external_credential == name);
+    let named = named.map(|found| ("named credential", found.name));
+    Ok(principals.chain(named).map(|(kind, name)| in_the_way(kind, &name)).collect())
+}
+
+fn on_principal(reader: &Reader<'_>, name: &str, external: &str, who: &str) -> Result<Vec<User>, StoreError> {
+    let sets = reader.permission_sets()?.into_iter().filter(|set| set.principals.contains(name));
+    let mut users: Vec<_> = sets.map(|set| in_the_way("permission set", &set.name)).collect();
+    // One too many can go.
+    let only = reader.principals_of(external)?.len() == 1;
+    for named in reader.named_credentials()? {
+        if only && named.external_credential == external {
+            users.extend(connections_by(reader, &named.name, who)?);
+        }
+    }
+    Ok(users)
 }
 
 /// Connections by a named credential, as they may be told: a private one of somebody else by its id alone.

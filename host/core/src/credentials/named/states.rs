@@ -346,9 +346,16 @@ fn principal_view(
         permission_sets.extend(sets.map(|set| set.name));
     }
     let (configured, authenticated) = state.as_ref().map_or((false, false), |s| (s.configured, s.authenticated));
+    let asked = state.as_ref().and_then(|state| {
+        let protocol = protocol(&state.external).ok()?;
+        Some((protocol.sign_in, native::parameters(&protocol, &state.external.headers)))
+    });
+    let (sign_in, parameters) = asked.unwrap_or((SignIn::None, Vec::new()));
     let (settings, secrets) =
         state.as_ref().and_then(|state| state.holder.clone()).map(|holder| (holder.settings, holder.secrets)).unzip();
     Ok(PrincipalView {
+        sign_in,
+        parameters,
         configured,
         authenticated,
         problem: state.as_ref().and_then(|state| state.problem.clone()),
@@ -361,6 +368,7 @@ fn principal_view(
         label: principal.label,
         external_credential: principal.external_credential,
         kind: principal.kind,
+        version: principal.version,
         owner: principal.owner,
         updated_at: principal.updated_at,
     })
@@ -419,6 +427,7 @@ fn named_view(
         url: named.url,
         external_credential: named.external_credential,
         enabled: named.enabled,
+        version: named.version,
         owner: named.owner,
         updated_at: named.updated_at,
     })

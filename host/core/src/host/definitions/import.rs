@@ -6,6 +6,7 @@ use crate::host::Host;
 use crate::model::actor::{Actor, Permission};
 use crate::model::connection::Visibility;
 use crate::model::error::{Error, FieldProblem};
+use crate::model::expected::Expected;
 use crate::model::named::PrincipalKind;
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
@@ -188,6 +189,7 @@ impl Importing<'_> {
                 client_id: new.client_id,
                 client_secret: secrets.remove("client-secret"),
                 settings: new.settings,
+                expected: Expected::Any,
             };
             host.put_identity_provider(actor, &new.name, put).await.map(drop)
         };
@@ -219,6 +221,7 @@ impl Importing<'_> {
                 settings: new.settings,
                 headers: Some(new.headers),
                 secrets,
+                expected: Expected::Any,
             };
             host.put_external_credential(actor, &new.name, put).await.map(drop)
         };
@@ -257,6 +260,7 @@ impl Importing<'_> {
                 kind: Some(new.kind),
                 settings: new.settings,
                 secrets,
+                expected: Expected::Any,
             };
             host.put_principal(actor, &new.name, put).await.map(drop)
         };
@@ -323,6 +327,7 @@ impl Importing<'_> {
                 label: new.label,
                 permissions: Some(new.permissions),
                 principals: Some(new.principals),
+                expected: Expected::Any,
             };
             host.put_permission_set(actor, &new.name, put).await.map(drop)
         };
@@ -351,8 +356,12 @@ impl Importing<'_> {
         });
         let thing = Thing::of_setup("user", &new.name, old.is_some(), fields, Vec::new());
         let doing = async move {
-            let put =
-                PutUser { label: new.label, permission_sets: Some(new.permission_sets), enabled: Some(new.enabled) };
+            let put = PutUser {
+                label: new.label,
+                permission_sets: Some(new.permission_sets),
+                enabled: Some(new.enabled),
+                expected: Expected::Any,
+            };
             host.put_user(actor, &new.name, put).await.map(drop)
         };
         self.settle(thing, doing).await;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::event::{Event, EventCursor, EventType};
+use crate::model::expected::Expected;
 use crate::model::secret::Secret;
 
 /// Which events. Everything left out does not filter.
@@ -63,6 +64,9 @@ pub struct PutWebhook {
     /// Whether anything is delivered; yes at first. What happens while it is off is delivered afterwards, as far as it is kept.
     #[serde(default)]
     pub enabled: Option<bool>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// An endpoint as people see it: never its secret.
@@ -84,6 +88,9 @@ pub struct WebhookView {
     /// What broke its deliveries off lately, where that was a fault of this program, and when they begin again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// Who put it last: it gets the events that this user may see.
     pub owner: String,
     /// Until when the secret before signs besides.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ConnectionView;
 use super::sign_in::Authorization;
 use crate::model::descriptor::{Field, SignIn};
+use crate::model::expected::Expected;
 use crate::model::named::{HeaderTemplate, PrincipalKind};
 use crate::model::secret::Secret;
 use crate::model::verdict::Verdict;
@@ -52,6 +53,9 @@ pub struct PutExternalCredential {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// An external credential as people see it.
@@ -83,6 +87,9 @@ pub struct ExternalCredentialView {
     /// Where a person in a browser comes back to, where it takes one: below the server's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<String>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// Who set it up.
     pub owner: String,
     /// When it was last changed.
@@ -111,6 +118,9 @@ pub struct PutPrincipal {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
     pub secrets: BTreeMap<String, Secret>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// What somebody signs in with as a principal.
@@ -154,6 +164,10 @@ pub struct PrincipalView {
     pub external_credential: String,
     /// Whose identity it is.
     pub kind: PrincipalKind,
+    /// What signing in takes.
+    pub sign_in: SignIn,
+    /// What it is asked.
+    pub parameters: Vec<Field>,
     /// Whether everything is there that it signs in with.
     pub configured: bool,
     /// Whether it is signed in, as far as that takes anything.
@@ -175,6 +189,9 @@ pub struct PrincipalView {
     /// Permission sets that open it, for those who look after the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permission_sets: Vec<String>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// Who set it up.
     pub owner: String,
     /// When it was last changed.
@@ -205,6 +222,9 @@ pub struct PutNamedCredential {
     /// Makes an external credential and a principal of the same name with it, or changes these.
     #[serde(default)]
     pub credential: Option<PutCredential>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// An external credential and its one principal, both of the name of the named credential.
@@ -264,6 +284,9 @@ pub struct NamedCredentialView {
     /// What departs from convention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// Who set it up.
     pub owner: String,
     /// When it was last changed.

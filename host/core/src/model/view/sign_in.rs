@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::super::expected::Expected;
 use super::super::id::ConnectorName;
 use super::super::secret::Secret;
 
@@ -90,6 +91,9 @@ pub struct PutIdentityProvider {
     /// Fields that it fills in besides. One that says where the service is must be among them, unless its default is meant.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// An OAuth client as people see it: no secret.
@@ -114,6 +118,9 @@ pub struct IdentityProviderView {
     pub settings: BTreeMap<String, String>,
     /// The path of its redirect URI, which is no other's.
     pub callback: String,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// Who set it up.
     pub owner: String,
     /// When it was last changed.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::actor::Permission;
 use crate::model::connection::Visibility;
+use crate::model::expected::Expected;
 use crate::model::secret::Secret;
 
 /// A permission set that is made, or what changes of it. What is left out stays.
@@ -23,6 +24,9 @@ pub struct PutPermissionSet {
     /// The principals that it opens; none at first.
     #[serde(default)]
     pub principals: Option<BTreeSet<String>>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// A user that is made, or what changes of it. What is left out stays.
@@ -39,6 +43,9 @@ pub struct PutUser {
     /// Whether anything may be done at all; yes at first.
     #[serde(default)]
     pub enabled: Option<bool>,
+    /// What has to be there already, for what is put to be put.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// A user as people see it.
@@ -56,6 +63,9 @@ pub struct UserView {
     pub permission_sets: BTreeSet<String>,
     /// What these let the user do.
     pub permissions: BTreeSet<Permission>,
+    /// Grows with each change; the entity tag.
+    #[serde(default)]
+    pub version: u64,
     /// When it was made.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,

@@ -1,62 +1,95 @@
-//! Permission sets.
+//! Permission sets: what their users may do, and the principals that they open.
 
-use axum::extract::{Path, State};
-use axum::response::Response;
-use http::StatusCode;
-use turnbuckle::{Permission, PutPermissionSet};
+use jiff::Timestamp;
+use turnbuckle::{Error, Expected, Permission, PermissionSet, PrincipalKind, PutPermissionSet};
 
-use super::manages;
-use super::put::{NEW, Put, Tick, blank, ended, form_page, free, name_field, named, permission_ticks, permissions};
+use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, label, name_field, permission_ticks, permissions};
 use crate::console::answer::Failed;
 use crate::console::form::{Field, Form};
+use crate::console::frame::Area;
 use crate::console::gate::Posted;
 use crate::console::{Console, Entered};
 
-fn set_page(entered: &Entered, status: StatusCode, name: &str, form: Form, ticks: Vec<Tick>) -> Response {
-    let headline = if name == NEW { "Add permission set".to_owned() } else { format!("Permission set {name}") };
-    let put = Put { form, ticks, ticks_label: "What its users may do", ..blank(entered, &headline) };
-    form_page(entered, status, "permission-sets", name, put)
-}
+pub(super) struct PermissionSets;
 
-fn set_fields(name: &str, given: &str, label: &str) -> Form {
-    let mut fields = name_field(name, given, "Kebab-case, as in `flow-builders`.");
-    fields.push(Field::own("label", "Label", "text", label));
-    Form::new(fields)
-}
+impl Kind for PermissionSets {
+    type View = PermissionSet;
+    const NOUN: &'static str = "permission set";
 
-pub(super) async fn form(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-) -> Result<Response, Failed> {
-    manages(&entered)?;
-    if name == NEW {
-        let ticks = permission_ticks(|permission| permission == Permission::ViewConnections);
-        return Ok(set_page(&entered, StatusCode::OK, &name, set_fields(&name, "", ""), ticks));
+    fn path(name: &str) -> String {
+        below("permission-sets", name)
     }
-    let set = console.host.permission_set(&entered.actor, &name)?;
-    let ticks = permission_ticks(|permission| set.permissions.contains(&permission));
-    Ok(set_page(&entered, StatusCode::OK, &name, set_fields(&name, "", &set.label), ticks))
+
+    fn removal(name: &str) -> Option<String> {
+        Some(format!("{}/remove", Self::path(name)))
+    }
+
+    fn view(console: &Console, entered: &Entered, name: &str) -> Result<PermissionSet, Error> {
+        console.host.permission_set(&entered.actor, name)
+    }
+
+    fn change(view: &PermissionSet) -> (u64, &str, Timestamp) {
+        (view.version, &view.updated_by, view.updated_at)
+    }
+
+    fn stored(view: &PermissionSet) -> Posted {
+        let permissions = view.permissions.iter().map(|one| ("permission", one.name()));
+        let principals = view.principals.iter().map(|one| ("principal", one.as_str()));
+        Posted::of([("label", view.label.as_str())].into_iter().chain(permissions).chain(principals))
+    }
+
+    fn sheet(
+        console: &Console,
+        entered: &Entered,
+        view: Option<&PermissionSet>,
+        typed: &Posted,
+    ) -> Result<Sheet, Failed> {
+        let mut fields = name_field(view.is_none(), typed, "Kebab-case, as in `flow-builders`.");
+        fields.push(Field::own("label", "Label", "text", typed.get("label")));
+        let given = permissions(typed);
+        // Something has to be ticked before anybody ticked anything.
+        let untouched = view.is_none() && !typed.has("name");
+        let on = |one: Permission| given.contains(&one) || (untouched && one == Permission::ViewConnections);
+        let mut groups = vec![permission_ticks("What its users may do", on)];
+        groups.extend(principal_ticks(console, entered, typed)?);
+        Ok(Sheet { form: Form::new(fields), groups, back: Area::Setup.path().into(), ..Sheet::default() })
+    }
+
+    async fn put(
+        console: &Console,
+        entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Saved, Error> {
+        // Whoever does not see principals leaves them as they are.
+        let sees = entered.may(Permission::ViewConnections);
+        let put = PutPermissionSet {
+            label: label(posted, key),
+            permissions: Some(permissions(posted)),
+            principals: sees.then(|| posted.all("principal").map(str::to_owned).collect()),
+            expected,
+        };
+        let set = console.host.put_permission_set(&entered.actor, key, put).await?;
+        Ok(Saved::new(format!("The permission set {} is saved", set.name), Area::Setup.path()))
+    }
 }
 
-pub(super) async fn put(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-    posted: Posted,
-) -> Result<Response, Failed> {
-    let label = Some(posted.get("label").to_owned()).filter(|label| !label.is_empty());
-    let put = PutPermissionSet { label, permissions: Some(permissions(&posted)), principals: None };
-    let key = named(&name, &posted).to_owned();
-    let outcome = match free(&name, &console.host.permission_set(&entered.actor, &key)) {
-        Ok(()) => console.host.put_permission_set(&entered.actor, &key, put).await,
-        Err(taken) => Err(taken),
-    };
-    ended(&entered, outcome, &format!("The permission set {key} is saved"), |status, problems, words| {
-        let mut form = set_fields(&name, posted.get("name"), posted.get("label"));
-        form.blame(problems);
-        words.iter().for_each(|words| form.object(words));
-        let given = permissions(&posted);
-        set_page(&entered, status, &name, form, permission_ticks(|permission| given.contains(&permission)))
-    })
+/// None where there is no principal, or none that this person may see.
+fn principal_ticks(console: &Console, entered: &Entered, typed: &Posted) -> Result<Option<Ticks>, Failed> {
+    if !entered.may(Permission::ViewConnections) {
+        return Ok(None);
+    }
+    let ticks = console.host.principals(&entered.actor)?.into_iter().map(|one| {
+        let whose = match one.kind {
+            PrincipalKind::Named => "one for everybody",
+            PrincipalKind::PerUser => "each user an own one",
+        };
+        let named = if one.label == one.name { one.name.clone() } else { format!("{} ({})", one.label, one.name) };
+        let on = typed.all("principal").any(|name| name == one.name);
+        Tick::new("principal", one.name, format!("{named}, of {}: {whose}", one.external_credential), on)
+    });
+    let ticks: Vec<_> = ticks.collect();
+    let help = "Connections of its users may go by named credentials with these principals.";
+    Ok((!ticks.is_empty()).then_some(Ticks { id: "principals", label: "Principals that it opens", help, ticks }))
 }

@@ -2,25 +2,99 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
-use axum::response::Response;
-use http::StatusCode;
-use turnbuckle::{ConnectorFilter, PutIdentityProvider, Secret, SignIn};
+use jiff::Timestamp;
+use turnbuckle::{
+    ConnectorFilter, Error, Expected, FieldProblem, IdentityProviderView, PutIdentityProvider, Secret, SignIn,
+};
 
-use super::manages;
-use super::put::{NEW, Put, blank, ended, form_page, free, name_field, named};
+use super::put::{Kind, Saved, Sheet, below, label, name_field};
 use crate::console::answer::Failed;
 use crate::console::form::{Field, Form};
+use crate::console::frame::Area;
 use crate::console::gate::Posted;
 use crate::console::{Console, Entered};
 
-fn provider_fields(
-    console: &Console,
-    entered: &Entered,
-    name: &str,
-    typed: &dyn Fn(&str) -> String,
-    has_secret: bool,
-) -> Result<Form, Failed> {
+pub(super) struct Providers;
+
+impl Kind for Providers {
+    type View = IdentityProviderView;
+    const NOUN: &'static str = "identity provider";
+
+    fn path(name: &str) -> String {
+        below("identity-providers", name)
+    }
+
+    fn removal(name: &str) -> Option<String> {
+        Some(format!("{}/remove", Self::path(name)))
+    }
+
+    fn view(console: &Console, entered: &Entered, name: &str) -> Result<IdentityProviderView, Error> {
+        console.host.identity_provider(&entered.actor, name)
+    }
+
+    fn change(view: &IdentityProviderView) -> (u64, &str, Timestamp) {
+        (view.version, &view.owner, view.updated_at)
+    }
+
+    fn stored(view: &IdentityProviderView) -> Posted {
+        let settings: Vec<_> = view.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Posted::of([
+            ("label", view.label.clone()),
+            ("connector", format!("{} {}", view.connector, view.protocol)),
+            ("client-id", view.client_id.clone()),
+            ("settings", settings.join("\n")),
+        ])
+    }
+
+    fn sheet(
+        console: &Console,
+        entered: &Entered,
+        view: Option<&IdentityProviderView>,
+        typed: &Posted,
+    ) -> Result<Sheet, Failed> {
+        let mut fields = name_field(view.is_none(), typed, "Kebab-case. Its redirect URI ends in it.");
+        let mut said = "What people choose.".to_owned();
+        if let (Some(base), Some(view)) = (console.base(), view)
+            && let Ok(uri) = base.join(&view.callback)
+        {
+            said = format!("{said} The service must know its redirect URI, {uri}");
+        }
+        fields.push(Field::own("label", "Label", "text", typed.get("label")).help(&said));
+        let serves = serves(console, entered)?;
+        fields.push(Field::own("connector", "For", "choice", typed.get("connector")).required().choices(serves));
+        fields.push(Field::own("client-id", "Client id", "text", typed.get("client-id")).required());
+        fields.push(Field::secret("client-secret", "Client secret", view.is_some_and(|view| view.has_secret)));
+        let help =
+            "Fields that it fills in besides, one NAME=VALUE a line; those that say where the service is, above all.";
+        let settings = Field::own("settings", "Settings", "lines", typed.get("settings")).help(help);
+        fields.push(settings.placeholder("url=https://example.com"));
+        Ok(Sheet { form: Form::new(fields), back: Area::Setup.path().into(), ..Sheet::default() })
+    }
+
+    async fn put(
+        console: &Console,
+        entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Saved, Error> {
+        let (connector, protocol) = posted.get("connector").split_once(' ').unwrap_or_default();
+        let put = PutIdentityProvider {
+            label: label(posted, key),
+            connector: connector.to_owned(),
+            protocol: protocol.to_owned(),
+            client_id: posted.get("client-id").to_owned(),
+            client_secret: Some(Secret::new(posted.get("x.client-secret"))).filter(|secret| !secret.is_empty()),
+            settings: settings(posted.get("settings"))?,
+            expected,
+        };
+        let provider = console.host.put_identity_provider(&entered.actor, key, put).await?;
+        Ok(Saved::new(format!("The identity provider {} is saved", provider.name), Area::Setup.path()))
+    }
+}
+
+/// Protocols that take a client of the operator's.
+fn serves(console: &Console, entered: &Entered) -> Result<Vec<(String, String)>, Failed> {
     let all = console.host.connectors(&entered.actor, &ConnectorFilter::default())?;
     let mut serves = Vec::new();
     for view in &all {
@@ -30,87 +104,17 @@ fn provider_fields(
             serves.push((value, format!("{}, {}", descriptor.label, protocol.label)));
         }
     }
-    let mut fields = name_field(name, &typed("name"), "Kebab-case. Its redirect URI ends in it.");
-    fields.push(Field::own("label", "Label", "text", &typed("label")).help("What people choose."));
-    fields.push(Field::own("connector", "For", "choice", &typed("connector")).required().choices(serves));
-    fields.push(Field::own("client-id", "Client id", "text", &typed("client-id")).required());
-    let mut secret = Field::own("client-secret", "Client secret", "secret", "");
-    secret.name = "x.client-secret".into();
-    secret.stored = has_secret;
-    fields.push(if has_secret { secret.help("Leave it blank to keep the one that is stored.") } else { secret });
-    let help =
-        "Fields that it fills in besides, one NAME=VALUE a line; those that say where the service is, above all.";
-    fields.push(
-        Field::own("settings", "Settings", "lines", &typed("settings"))
-            .help(help)
-            .placeholder("url=https://example.com"),
-    );
-    Ok(Form::new(fields))
+    Ok(serves)
 }
 
-fn provider_page(entered: &Entered, status: StatusCode, name: &str, form: Form) -> Response {
-    let headline = if name == NEW { "Add identity provider".to_owned() } else { format!("Identity provider {name}") };
-    form_page(entered, status, "identity-providers", name, Put { form, ..blank(entered, &headline) })
-}
-
-pub(super) async fn form(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-) -> Result<Response, Failed> {
-    manages(&entered)?;
-    if name == NEW {
-        let form = provider_fields(&console, &entered, &name, &|_| String::new(), false)?;
-        return Ok(provider_page(&entered, StatusCode::OK, &name, form));
+fn settings(lines: &str) -> Result<BTreeMap<String, String>, Error> {
+    let mut settings = BTreeMap::new();
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let Some((name, value)) = line.split_once('=') else {
+            let message = format!("`{line}` is no setting; write NAME=VALUE");
+            return Err(Error::Invalid { problems: vec![FieldProblem { field: "settings".into(), message }] });
+        };
+        settings.insert(name.trim().to_owned(), value.trim().to_owned());
     }
-    let view = console.host.identity_provider(&entered.actor, &name)?;
-    let typed = |key: &str| match key {
-        "label" => view.label.clone(),
-        "connector" => format!("{} {}", view.connector, view.protocol),
-        "client-id" => view.client_id.clone(),
-        "settings" => {
-            view.settings.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
-        }
-        _ => String::new(),
-    };
-    let mut form = provider_fields(&console, &entered, &name, &typed, view.has_secret)?;
-    if let (Some(base), Some(first)) = (console.base(), form.fields.first_mut())
-        && let Ok(uri) = base.join(&view.callback)
-    {
-        first.help = format!("What people choose. The service must know its redirect URI, {uri}");
-    }
-    Ok(provider_page(&entered, StatusCode::OK, &name, form))
-}
-
-pub(super) async fn put(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-    posted: Posted,
-) -> Result<Response, Failed> {
-    let (connector, protocol) = posted.get("connector").split_once(' ').unwrap_or_default();
-    let lines = posted.get("settings").lines().filter_map(|line| line.split_once('='));
-    let settings: BTreeMap<String, String> =
-        lines.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect();
-    let secret = posted.get("x.client-secret");
-    let put = PutIdentityProvider {
-        label: Some(posted.get("label").to_owned()).filter(|label| !label.is_empty()),
-        connector: connector.to_owned(),
-        protocol: protocol.to_owned(),
-        client_id: posted.get("client-id").to_owned(),
-        client_secret: Some(Secret::new(secret)).filter(|secret| !secret.is_empty()),
-        settings,
-    };
-    let key = named(&name, &posted).to_owned();
-    let outcome = match free(&name, &console.host.identity_provider(&entered.actor, &key)) {
-        Ok(()) => console.host.put_identity_provider(&entered.actor, &key, put).await,
-        Err(taken) => Err(taken),
-    };
-    let typed = |key: &str| posted.get(key).to_owned();
-    let mut form = provider_fields(&console, &entered, &name, &typed, name != NEW)?;
-    ended(&entered, outcome, &format!("The identity provider {key} is saved"), |status, problems, words| {
-        form.blame(problems);
-        words.iter().for_each(|words| form.object(words));
-        provider_page(&entered, status, &name, form)
-    })
+    Ok(settings)
 }

@@ -1,34 +1,40 @@
 //! Tokens.
 
-use axum::extract::{Path, State};
+use askama::Template;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{Error, FieldProblem, NewToken};
 
 use super::manages;
-use super::put::{NEW, Put, Tick, blank, form_page, permission_ticks, permissions};
-use crate::console::answer::Failed;
+use super::put::{Once, Ticks, once, permission_ticks, permissions};
+use crate::console::answer::{Failed, page};
 use crate::console::form::{Field, Form};
+use crate::console::frame::{Area, Frame};
 use crate::console::gate::Posted;
 use crate::console::{Console, Entered};
 
-fn token_page(entered: &Entered, status: StatusCode, form: Form, ticks: Vec<Tick>) -> Response {
-    let put = Put {
-        form,
-        ticks,
-        ticks_label: "Limited to (none ticked: all that its user may)",
-        ..blank(entered, "Add token")
-    };
-    form_page(entered, status, "tokens", NEW, put)
+#[derive(Template)]
+#[template(path = "token.html")]
+struct Page {
+    frame: Frame,
+    form: Form,
+    group: Ticks,
 }
 
-fn token_fields(console: &Console, entered: &Entered, posted: &Posted) -> Result<Form, Failed> {
-    let users = console.host.users(&entered.actor)?.into_iter().map(|user| (user.name.clone(), user.label));
-    let users: Vec<_> = users.map(|(name, label)| (name.clone(), format!("{label} ({name})"))).collect();
-    let days = if posted.has("days") { posted.get("days") } else { "90" };
+fn drawn(entered: &Entered, status: StatusCode, form: Form, typed: &Posted) -> Response {
+    let given = permissions(typed);
+    let group = permission_ticks("Limited to (none ticked: all that its user may)", |one| given.contains(&one));
+    page(status, &Page { frame: Frame::new(entered, Area::Setup, "Add token"), form, group })
+}
+
+fn fields(console: &Console, entered: &Entered, typed: &Posted) -> Result<Form, Failed> {
+    let users = console.host.users(&entered.actor)?.into_iter();
+    let users = users.map(|user| (user.name.clone(), format!("{} ({})", user.label, user.name))).collect();
+    let days = if typed.has("days") { typed.get("days") } else { "90" };
     Ok(Form::new(vec![
-        Field::own("name", "Name", "text", posted.get("name")).required().help("What it is for, as in `nightly-job`."),
-        Field::own("user", "User", "choice", posted.get("user")).required().choices(users),
+        Field::own("name", "Name", "text", typed.get("name")).required().help("What it is for, as in `nightly-job`."),
+        Field::own("user", "User", "choice", typed.get("user")).required().choices(users),
         Field::own("days", "Days that it works", "integer", days).required(),
     ]))
 }
@@ -36,14 +42,11 @@ fn token_fields(console: &Console, entered: &Entered, posted: &Posted) -> Result
 pub(super) async fn form(
     State(console): State<Console>,
     entered: Entered,
-    Path(name): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failed> {
     manages(&entered)?;
-    if name != NEW {
-        return Err(Error::NotFound { kind: "page", name }.into());
-    }
-    let form = token_fields(&console, &entered, &Posted::default())?;
-    Ok(token_page(&entered, StatusCode::OK, form, permission_ticks(|_| false)))
+    let typed = Posted::of(query);
+    Ok(drawn(&entered, StatusCode::OK, fields(&console, &entered, &typed)?, &typed))
 }
 
 pub(super) async fn create(
@@ -51,30 +54,31 @@ pub(super) async fn create(
     entered: Entered,
     posted: Posted,
 ) -> Result<Response, Failed> {
-    let scope = permissions(&posted);
-    let mut form = token_fields(&console, &entered, &posted)?;
-    let ticks = permission_ticks(|permission| scope.contains(&permission));
-    let Ok(days) = posted.get("days").trim().parse::<u32>() else {
-        form.blame(vec![FieldProblem { field: "days".into(), message: "must be a whole number".into() }]);
-        return Ok(token_page(&entered, StatusCode::UNPROCESSABLE_ENTITY, form, ticks));
-    };
-    let new = NewToken {
-        name: posted.get("name").to_owned(),
-        user: posted.get("user").to_owned(),
-        permissions: Some(scope).filter(|scope| !scope.is_empty()),
-        days: Some(days),
-    };
-    match console.host.create_token(&entered.actor, new).await {
-        Ok(created) => {
-            let put = Put {
-                told: Some(created.token.expose().to_owned()),
-                ..blank(&entered, &format!("Token {}", created.view.name))
+    let mut form = fields(&console, &entered, &posted)?;
+    let created = match posted.get("days").trim().parse::<u32>() {
+        Ok(days) => {
+            let new = NewToken {
+                name: posted.get("name").to_owned(),
+                user: posted.get("user").to_owned(),
+                permissions: Some(permissions(&posted)).filter(|scope| !scope.is_empty()),
+                days: Some(days),
             };
-            Ok(form_page(&entered, StatusCode::OK, "tokens", NEW, put))
+            console.host.create_token(&entered.actor, new).await
+        }
+        Err(_no_number) => {
+            let message = "must be a whole number".to_owned();
+            Err(Error::Invalid { problems: vec![FieldProblem { field: "days".into(), message }] })
+        }
+    };
+    match created {
+        Ok(created) => {
+            let headline = format!("Token {}", created.view.name);
+            let told = Once { headline, label: "Token", secret: created.token };
+            Ok(once(&entered, told, Area::Setup.path().to_owned()))
         }
         Err(Error::Invalid { problems }) => {
             form.blame(problems);
-            Ok(token_page(&entered, StatusCode::UNPROCESSABLE_ENTITY, form, ticks))
+            Ok(drawn(&entered, StatusCode::UNPROCESSABLE_ENTITY, form, &posted))
         }
         Err(error) => Err(error.into()),
     }

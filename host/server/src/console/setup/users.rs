@@ -1,96 +1,71 @@
 //! Users.
 
-use std::collections::BTreeSet;
+use jiff::Timestamp;
+use turnbuckle::{Error, Expected, PutUser, UserView};
 
-use axum::extract::{Path, State};
-use axum::response::Response;
-use http::StatusCode;
-use turnbuckle::{Error, PutUser};
-
-use super::manages;
-use super::put::{NEW, Put, Tick, blank, form_page, free, name_field, named};
-use crate::console::answer::{Failed, to};
+use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, label, name_field};
+use crate::console::answer::Failed;
 use crate::console::form::{Field, Form};
 use crate::console::frame::Area;
 use crate::console::gate::Posted;
 use crate::console::{Console, Entered};
 
-fn user_page(
-    console: &Console,
-    entered: &Entered,
-    status: StatusCode,
-    name: &str,
-    form: Form,
-    held: &BTreeSet<String>,
-) -> Result<Response, Failed> {
-    let headline = if name == NEW { "Add user".to_owned() } else { format!("User {name}") };
-    let sets = console.host.permission_sets(&entered.actor)?.into_iter().map(|set| Tick {
-        name: "set".into(),
-        on: held.contains(&set.name),
-        label: if set.label == set.name { set.name.clone() } else { format!("{} ({})", set.label, set.name) },
-        value: set.name,
-    });
-    let put = Put { form, ticks: sets.collect(), ticks_label: "Permission sets", ..blank(entered, &headline) };
-    Ok(form_page(entered, status, "users", name, put))
-}
+pub(super) struct Users;
 
-fn user_fields(name: &str, given: &str, label: &str, enabled: bool) -> Form {
-    let mut fields = name_field(name, given, "Kebab-case, as in `ada-l`, or like an e-mail address.");
-    fields.push(Field::own("label", "Label", "text", label).help("What people read."));
-    let value = if enabled { "true" } else { "false" };
-    let help = "Whoever is disabled may do nothing: sessions and tokens end at once.";
-    fields.push(Field::own("enabled", "Enabled", "boolean", value).help(help));
-    Form::new(fields)
-}
+impl Kind for Users {
+    type View = UserView;
+    const NOUN: &'static str = "user";
 
-pub(super) async fn form(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-) -> Result<Response, Failed> {
-    manages(&entered)?;
-    if name == NEW {
-        let form = user_fields(&name, "", "", true);
-        return user_page(&console, &entered, StatusCode::OK, &name, form, &BTreeSet::new());
+    fn path(name: &str) -> String {
+        below("users", name)
     }
-    let user = console.host.user(&entered.actor, &name)?;
-    let form = user_fields(&name, "", &user.label, user.enabled);
-    user_page(&console, &entered, StatusCode::OK, &name, form, &user.permission_sets)
-}
 
-pub(super) async fn put(
-    State(console): State<Console>,
-    entered: Entered,
-    Path(name): Path<String>,
-    posted: Posted,
-) -> Result<Response, Failed> {
-    let held: BTreeSet<String> = posted.all("set").map(str::to_owned).collect();
-    let enabled = posted.all("enabled").last() == Some("true");
-    let put = PutUser {
-        label: Some(posted.get("label").to_owned()).filter(|label| !label.is_empty()),
-        permission_sets: Some(held.clone()),
-        enabled: Some(enabled),
-    };
-    let key = named(&name, &posted).to_owned();
-    let outcome = match free(&name, &console.host.user(&entered.actor, &key)) {
-        Ok(()) => console.host.put_user(&entered.actor, &key, put).await,
-        Err(taken) => Err(taken),
-    };
-    match outcome {
-        Err(Error::Invalid { problems }) => {
-            let mut form = user_fields(&name, posted.get("name"), posted.get("label"), enabled);
-            form.blame(problems);
-            user_page(&console, &entered, StatusCode::UNPROCESSABLE_ENTITY, &name, form, &held)
-        }
-        Err(error @ Error::Refused { .. }) => {
-            let mut form = user_fields(&name, posted.get("name"), posted.get("label"), enabled);
-            form.object(&error.to_string());
-            user_page(&console, &entered, StatusCode::CONFLICT, &name, form, &held)
-        }
-        Ok(_) => {
-            entered.tell("good", format!("The user {key} is saved"), "");
-            Ok(to(Area::Setup.path()))
-        }
-        Err(error) => Err(error.into()),
+    fn removal(name: &str) -> Option<String> {
+        Some(format!("{}/remove", Self::path(name)))
+    }
+
+    fn view(console: &Console, entered: &Entered, name: &str) -> Result<UserView, Error> {
+        console.host.user(&entered.actor, name)
+    }
+
+    fn change(view: &UserView) -> (u64, &str, Timestamp) {
+        (view.version, &view.updated_by, view.updated_at)
+    }
+
+    fn stored(view: &UserView) -> Posted {
+        let own = [("label", view.label.as_str()), ("enabled", if view.enabled { "true" } else { "false" })];
+        Posted::of(own.into_iter().chain(view.permission_sets.iter().map(|set| ("set", set.as_str()))))
+    }
+
+    fn sheet(console: &Console, entered: &Entered, view: Option<&UserView>, typed: &Posted) -> Result<Sheet, Failed> {
+        let mut fields = name_field(view.is_none(), typed, "Kebab-case, as in `ada-l`, or like an e-mail address.");
+        fields.push(Field::own("label", "Label", "text", typed.get("label")).help("What people read."));
+        let enabled = typed.all("enabled").last().unwrap_or("true");
+        let help = "Whoever is disabled may do nothing: sessions and tokens end at once.";
+        fields.push(Field::own("enabled", "Enabled", "boolean", enabled).help(help));
+        let ticks = console.host.permission_sets(&entered.actor)?.into_iter().map(|set| {
+            let on = typed.all("set").any(|name| name == set.name);
+            let label = if set.label == set.name { set.name.clone() } else { format!("{} ({})", set.label, set.name) };
+            Tick::new("set", set.name, label, on)
+        });
+        let groups = vec![Ticks { id: "sets", label: "Permission sets", help: "", ticks: ticks.collect() }];
+        Ok(Sheet { form: Form::new(fields), groups, back: Area::Setup.path().into(), ..Sheet::default() })
+    }
+
+    async fn put(
+        console: &Console,
+        entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Saved, Error> {
+        let put = PutUser {
+            label: label(posted, key),
+            permission_sets: Some(posted.all("set").map(str::to_owned).collect()),
+            enabled: Some(posted.all("enabled").last() == Some("true")),
+            expected,
+        };
+        let user = console.host.put_user(&entered.actor, key, put).await?;
+        Ok(Saved::new(format!("The user {} is saved", user.name), Area::Setup.path()))
     }
 }
