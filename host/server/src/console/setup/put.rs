@@ -233,7 +233,12 @@ pub(super) async fn put<K: Kind>(
         Error::Refused { rule, .. } => posted.with("refused", rule),
         _ => posted,
     };
-    let mut sheet = K::sheet(&console, &entered, view.as_ref(), &typed)?;
+    let mut sheet = match K::sheet(&console, &entered, view.as_ref(), &typed) {
+        Ok(sheet) => sheet,
+        // What it stood on went with it.
+        Err(_no_form) if !new && view.is_none() => return Err(error.into()),
+        Err(failed) => return Err(failed),
+    };
     // What others changed meanwhile is still a conflict, unless this page shows it.
     let (mut version, mut conflict) = ((!new).then_some(given), None);
     let status = match error {
