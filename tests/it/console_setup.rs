@@ -353,7 +353,7 @@ fn a_webhook_is_set_up_looked_after_and_removed() {
     let new = desk.post(&rotate, &rotate, &[("overlap-hours", "1")]).ended(200).text();
     let new = new.split("aria-label=\"Secret\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
     assert_ne!(new, secret);
-    assert!(desk.get(home).ended(200).text().contains("signs besides, until"));
+    assert!(desk.get(home).ended(200).text().contains("signs besides; that ends"));
     scene.connected("B");
     assert_eq!(back.next().proven_by(&new), (1, 2), "both sign for a while");
 

@@ -125,7 +125,7 @@ fn a_webhook_that_is_gone_is_mended_in_the_browser() {
     window.click("button", "Replace");
     window.reads("whsec_");
     window.go("link", "Done");
-    window.reads("signs besides, until");
+    window.reads("signs besides; that ends");
     window.click("link", "Remove");
     window.find("dialog", "Remove the webhook on-call?");
     window.go("button", "Remove");
