@@ -192,7 +192,9 @@ pub(crate) fn permission(permission: Permission) -> &'static str {
         Permission::UseConnections => "Test connections and send requests through them",
         Permission::ManageFlows => "Register flows and what they use",
         Permission::ManageConnectors => "Install, upgrade, enable, feature and remove connectors",
-        Permission::ManageSetup => "Identity providers, users, permission sets and tokens",
+        Permission::ManageSetup => {
+            "Set up credentials, identity providers, users, permission sets, tokens and webhooks"
+        }
         Permission::ViewAudit => "Read the audit",
     }
 }

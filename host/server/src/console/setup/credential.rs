@@ -32,7 +32,6 @@ struct External {
     name: String,
     label: String,
     protocol: String,
-    sign_in: &'static str,
     path: String,
     settings: Vec<(String, String)>,
     headers: Vec<String>,
@@ -156,7 +155,6 @@ fn external_of(
     let callback = view.callback.as_ref().and_then(|path| console.base()?.join(path).ok());
     Ok(External {
         path: below("external-credentials", &view.name),
-        sign_in: words::sign_in(view.sign_in),
         settings: view.settings.iter().map(|(name, value)| (label(name), value.clone())).collect(),
         headers: view.headers.iter().map(|header| format!("{}: {}", header.name, header.value)).collect(),
         secrets: view.secrets.iter().map(|name| label(name)).collect(),
