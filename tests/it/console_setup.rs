@@ -286,8 +286,9 @@ fn what_was_typed_before_a_session_was_over_stands_on_the_version_of_then() {
     let page = again(&mut desk, &scene, "/setup/users/ada", &user_form, &[("label", ""), ("enabled", "false")]);
     assert!(page.contains("name=\"label\" type=\"text\" dir=\"auto\" value=\"\""), "{page}");
     assert!(!page.contains(" checked"), "neither enabled nor in any set: {page}");
-    let all = [("label", "Mine"), ("version", &hidden(&page, "version"))];
-    let told = desk.post("/setup/users/ada", "/setup/users/ada", &all).ended(409).text();
+    let (own, version) = (csrf(&page), hidden(&page, "version"));
+    let all = [("csrf", own.as_str()), ("version", version.as_str()), ("label", "Mine")];
+    let told = desk.browser.post(&format!("{}/setup/users/ada", scene.server.url), &all).ended(409).text();
     assert!(told.contains("Somebody else was first") && told.contains("Stored now: “Theirs”."), "{told}");
 
     scene.server.restart(&scene.world);
@@ -303,8 +304,9 @@ fn what_was_typed_before_a_session_was_over_stands_on_the_version_of_then() {
     let page = again(&mut desk, &scene, &edit, &edit_form, &fields);
     assert!(page.contains("value=\"Mine\"") && page.contains("value=\"https://api.example.com\""), "{page}");
     assert!(!page.contains("value=\"/me\"") && !page.contains(TOKEN), "what was emptied is empty: {page}");
-    let all = [&fields[..], &[("version", "1")]].concat();
-    let told = desk.post(&edit, &edit, &all).ended(409).text();
+    let own = csrf(&page);
+    let all = [&fields[..], &[("csrf", own.as_str()), ("version", "1")]].concat();
+    let told = desk.browser.post(&format!("{}{edit}", scene.server.url), &all).ended(409).text();
     assert!(told.contains("Somebody else was first") && told.contains("Stored now: “theirs”."), "{told}");
 }
 
