@@ -160,7 +160,7 @@ pub(crate) fn in_own_network(test: &'static str, body: impl FnOnce(Canary) + Sen
     }
 }
 
-fn sh(command: &str) {
+pub(crate) fn sh(command: &str) {
     let output = Command::new("sh").args(["-c", command]).output().unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -267,7 +267,7 @@ mod tests {
         assert_eq!([400, 413, 415, 422].map(code), [2; 4]);
         assert_eq!(code(404), 4);
         assert_eq!([401, 403, 409, 412, 421].map(code), [5; 5]);
-        assert_eq!([500, 502, 503, 504].map(code), [1; 4]);
+        assert_eq!([500, 502, 503, 504, 507].map(code), [1; 5]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod committer;
 mod connections;
 mod connectors;
 mod credentials;
+mod engine;
 mod error;
 mod events;
 mod file;
@@ -59,6 +60,7 @@ pub(crate) use users::TokenHash;
 pub(crate) use webhooks::Deliveries;
 
 use committer::{Job, Message, Prepared};
+use engine::Engine;
 use known::Known;
 use notes::Notes;
 use schema::Schema;
@@ -72,7 +74,7 @@ pub(crate) struct Store {
 
 struct Inner {
     path: PathBuf,
-    database: Arc<redb::Database>,
+    engine: Arc<Engine>,
     known: Arc<Known>,
     notes: Arc<Notes>,
     /// Jobs that were handed over and not begun.
@@ -114,35 +116,31 @@ impl Store {
     }
 
     fn open_as(path: &Path, options: Options, schema: Schema) -> Result<Self, StoreError> {
-        let database = Arc::new(file::open(path, options.cache_bytes, schema)?);
+        Self::over(file::open(path, options.cache_bytes, schema)?, path, options)
+    }
+
+    /// Begins to work on a database that was opened.
+    fn over(engine: Engine, path: &Path, options: Options) -> Result<Self, StoreError> {
+        let engine = Arc::new(engine);
         let (known, notes) = (Arc::new(Known::default()), Arc::new(Notes::default()));
         let queue = Arc::new(AtomicUsize::new(0));
         let (jobs, waiting) = mpsc::channel();
-        let (tell, told) = watch::channel(Reader::snapshot(&database, &known)?.events_head()?);
+        let (tell, told) = watch::channel(Reader::of(engine.snapshot()?, &known).events_head()?);
         let shown = Arc::new(watch::Sender::new(0));
         let thread = std::thread::Builder::new()
             .name("turnbuckle-store".to_owned())
             .spawn({
-                let (database, known, notes) = (Arc::clone(&database), Arc::clone(&known), Arc::clone(&notes));
+                let (engine, known, notes) = (Arc::clone(&engine), Arc::clone(&known), Arc::clone(&notes));
                 let (queue, shown) = (Arc::clone(&queue), Arc::clone(&shown));
                 let Options { retention, schedule, events, cache_bytes: _ } = options;
-                let committer = committer::Committer {
-                    database,
-                    known,
-                    notes,
-                    queue,
-                    told: tell,
-                    shown,
-                    retention,
-                    schedule,
-                    events,
-                };
-                move || committer.run(&waiting)
+                let parts =
+                    committer::Parts { engine, known, notes, queue, told: tell, shown, retention, schedule, events };
+                move || committer::Committer::new(parts).run(&waiting)
             })
             .map_err(|source| StoreError::File { doing: "start the writer of", path: path.to_owned(), source })?;
         let inner = Inner {
             path: path.to_owned(),
-            database,
+            engine,
             known,
             notes,
             waiting: queue,
@@ -156,7 +154,15 @@ impl Store {
 
     /// Reads from one snapshot. Keep it short: while it is held, what is replaced cannot be freed.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        read(&Reader::snapshot(&self.inner.database, &self.inner.known)?)
+        let outcome = self.inner.engine.snapshot().and_then(|moment| read(&Reader::of(moment, &self.inner.known)));
+        if outcome.is_err() && self.inner.engine.ails() {
+            // It is opened anew by the one who writes, between two commits.
+            if let Some(jobs) = &self.inner.jobs {
+                drop(jobs.send(Message::Ails));
+            }
+            return outcome.map_err(|error| self.inner.engine.fault().unwrap_or(error));
+        }
+        outcome
     }
 
     /// Grows with every change of what decides who may use which credential. What was made of a state is of that state as long
@@ -182,7 +188,8 @@ impl Store {
             let result = writer.map_err(E::from).and_then(change);
             let keep = result.is_ok();
             let answer = Box::new(move |committed: Result<(), StoreError>| {
-                let result = result.and_then(|value| committed.map(|()| value).map_err(E::from));
+                // What a job found on a disk that failed says less than that it failed.
+                let result = committed.map_err(E::from).and(result);
                 // Nobody waits any more: what happened, happened all the same.
                 drop(sender.send(result));
             });
@@ -244,7 +251,7 @@ impl Store {
         to: &Path,
         components: impl Iterator<Item = (String, PathBuf)>,
     ) -> Result<(), StoreError> {
-        file::backup(&self.inner.database, to, components)
+        file::backup(&self.inner.engine.snapshot()?, to, components)
     }
 }
 

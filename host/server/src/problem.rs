@@ -115,6 +115,8 @@ fn status(error: &Error) -> StatusCode {
         Error::Upstream { rule: "timeout", .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::Upstream { .. } => StatusCode::BAD_GATEWAY,
         Error::Data { rule: "file-exists", .. } => StatusCode::CONFLICT,
+        Error::Data { rule: "disk-full", .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Error::Data { rule: "disk-failed", .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Data { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         // The host's errors may grow; what this server does not know yet is its own fault.
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -106,6 +106,7 @@ impl Vault {
             KeySource::Variable { text, .. } => Zeroizing::new(text.expose().to_owned()),
             KeySource::Given(path) => read_key_file(path)?,
             KeySource::Own(path) => {
+                remove_leftover(path)?;
                 if may_create && !path.exists() {
                     write_key_file(path, &[MasterKey::new(outside.random())])?;
                 }
@@ -246,10 +247,27 @@ fn read_key_file(path: &Path) -> Result<Zeroizing<String>, VaultError> {
     fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)
 }
 
+/// Where a key is written before it has its name.
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+/// What a crash left of a key that never came to be in use is a secret that nobody looks after. Whoever opens the vault holds the
+/// store, so nobody else writes it.
+fn remove_leftover(path: &Path) -> Result<(), VaultError> {
+    let beside = beside(path);
+    match fs::remove_file(&beside) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(VaultError::Unwritable { path: beside, source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Written beside and renamed, so that no crash leaves half a key.
 fn write_key_file(path: &Path, keys: &[MasterKey]) -> Result<(), VaultError> {
     let unwritable = |source| VaultError::Unwritable { path: path.to_owned(), source };
-    let beside = path.with_extension("new");
+    let beside = beside(path);
     let mut text = Zeroizing::new(String::from(
         "# Turnbuckle master key. Whoever has this file and the store can read every secret. Keep a copy elsewhere.\n",
     ));
@@ -320,6 +338,16 @@ mod tests {
         reopened.retire().unwrap();
         assert!(matches!(reopened.unseal(PLACE, &old), Err(VaultError::UnknownKey { .. })));
         assert_eq!(self::vault(folder.path()).unseal(PLACE, &new).unwrap().expose(), "new");
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_key_is_removed_and_never_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = vault(folder.path()).seal(PLACE, &Secret::new("kept"));
+        let leftover = folder.path().join("master.new");
+        fs::write(&leftover, "half a k").unwrap();
+        assert_eq!(vault(folder.path()).unseal(PLACE, &sealed).unwrap().expose(), "kept");
+        assert!(!leftover.exists());
     }
 
     #[test]

@@ -2,21 +2,23 @@
 //! is shared by however many there are. What was only noted goes along with them or, where nobody changes anything, a moment
 //! later.
 
+use std::cell::Cell;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use redb::Database;
 use tokio::sync::watch;
 
 use super::audit::Retention;
+use super::engine::Engine;
 use super::error::StoreError;
 use super::events::EventsKept;
 use super::known::Known;
 use super::notes::Notes;
-use super::transaction::Writer;
+use super::transaction::{Reader, Writer};
 use crate::model::audit::AuditEvent;
 use crate::model::measure;
 use crate::model::schedule::Schedule;
@@ -29,6 +31,8 @@ pub(super) enum Message {
     Job(Job),
     /// Something was noted.
     Noted,
+    /// Somebody found that the disk failed.
+    Ails,
 }
 
 /// What a job left behind.
@@ -48,9 +52,18 @@ const PATIENCE: Duration = Duration::from_micros(100);
 /// How long what was noted may wait for a commit. One every so often costs nobody anything.
 const NOTED: Duration = Duration::from_millis(100);
 
+/// The longest that it waits where the disk refuses it each time.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// A disk that fails is left alone for so many times as long as it took to open the store anew: that reads all of it.
+const REST: u32 = 10;
+
+/// What opens anew faster than this needs no rest.
+const QUICK: Duration = Duration::from_millis(50);
+
 /// What the thread works with.
-pub(super) struct Committer {
-    pub(super) database: Arc<Database>,
+pub(super) struct Parts {
+    pub(super) engine: Arc<Engine>,
     pub(super) known: Arc<Known>,
     pub(super) notes: Arc<Notes>,
     /// Jobs that were handed over and not begun.
@@ -64,9 +77,34 @@ pub(super) struct Committer {
     pub(super) events: EventsKept,
 }
 
+/// The thread.
+pub(super) struct Committer {
+    parts: Parts,
+    /// How long what was noted waits for the next attempt.
+    patience: Duration,
+    /// Where the audit ended before the last commit.
+    before: Cell<Option<u64>>,
+    /// Whether the last commit could not be kept. It is said once, however long that lasts.
+    failing: bool,
+    /// Why the disk is left alone, and until when.
+    resting: Option<(Arc<StoreError>, Instant)>,
+}
+
+impl Deref for Committer {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Committer {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts, patience: NOTED, before: Cell::new(None), failing: false, resting: None }
+    }
+
     /// Runs until every sender of jobs is gone.
-    pub(super) fn run(&self, jobs: &Receiver<Message>) {
+    pub(super) fn run(mut self, jobs: &Receiver<Message>) {
         let mut expected = 1;
         let mut due: Option<Instant> = None;
         loop {
@@ -86,12 +124,20 @@ impl Committer {
                     due = self.due();
                 }
                 Ok(Message::Noted) => due = due.or_else(|| self.due()),
+                Ok(Message::Ails) => drop(self.mend()),
                 Err(RecvTimeoutError::Timeout) => {
                     self.commit(Vec::new());
                     due = self.due();
                 }
                 Err(RecvTimeoutError::Disconnected) => {
+                    self.resting = None;
                     self.commit(Vec::new());
+                    if !self.notes.is_empty() {
+                        tracing::error!(
+                            records = self.notes.len(),
+                            "records of the audit are lost: the disk does not take them"
+                        );
+                    }
                     return;
                 }
             }
@@ -100,30 +146,39 @@ impl Committer {
 
     /// When what waits is to be committed.
     fn due(&self) -> Option<Instant> {
-        if self.notes.is_empty() { None } else { Some(Instant::now() + NOTED) }
+        if self.notes.is_empty() { None } else { Some(Instant::now() + self.patience) }
     }
 
-    fn commit(&self, batch: Vec<Job>) {
+    fn commit(&mut self, batch: Vec<Job>) {
         let noted = self.notes.take();
         if batch.is_empty() && noted.is_empty() {
             return;
         }
         self.queue.fetch_sub(batch.len(), Ordering::Relaxed);
+        self.before.set(None);
         let (jobs, begun) = (batch.len(), Instant::now());
         let mut answers = Vec::with_capacity(jobs);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.transact(batch, &noted, &mut answers)))
+        let ready = self.mend().map_err(StoreError::Commit);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.transact(ready, batch, &noted, &mut answers)))
             .unwrap_or_else(|_panic| Err(StoreError::Panicked));
+        // What failed first says more than all that failed for it. What was kept is kept, whatever failed for others.
+        let outcome = match (outcome, self.engine.fault()) {
+            (Err(_) | Ok(Changed(false)), Some(fault)) => Err(fault),
+            (outcome, _) => outcome,
+        };
         match outcome {
             Ok(Changed(false)) => {}
             Ok(Changed(true)) => measure::commit(true, jobs, begun.elapsed()),
             Err(_) => measure::commit(false, jobs, begun.elapsed()),
         }
+        let kept = matches!(outcome, Ok(Changed(true)));
         let failure = outcome.err().map(Arc::new);
-        if let Some(error) = &failure
-            && !noted.is_empty()
-        {
-            tracing::warn!(%error, "the audit waits");
-            self.notes.put_back(noted);
+        match &failure {
+            Some(error) => self.refused(error, noted),
+            None => self.patience = NOTED,
+        }
+        if kept && std::mem::take(&mut self.failing) {
+            tracing::info!("changes are kept again");
         }
         for answer in answers {
             answer(match &failure {
@@ -133,14 +188,69 @@ impl Committer {
         }
     }
 
+    /// Nothing of a commit was kept.
+    fn refused(&mut self, error: &Arc<StoreError>, noted: Vec<AuditEvent>) {
+        if !std::mem::replace(&mut self.failing, true) {
+            let cause = error.root();
+            tracing::warn!(error = %cause, "changes cannot be kept, and the audit waits");
+        }
+        // Before anybody is answered: whoever hears of a failure finds a store that goes on.
+        let goes_on = self.mend().is_ok();
+        if !noted.is_empty() && !(goes_on && self.is_there()) {
+            self.patience = (2 * self.patience).min(REFUSED);
+            self.notes.put_back(noted);
+        }
+    }
+
+    /// Whether the last commit is on the disk though it failed: then what was noted is not recorded a second time.
+    fn is_there(&self) -> bool {
+        let head = self.engine.snapshot().and_then(|moment| Reader::of(moment, &self.known).audit_head());
+        matches!((head, self.before.get()), (Ok(head), Some(before)) if head.seq > before)
+    }
+
+    /// Opens the database anew where its disk failed, unless that was tried a moment ago. Says why it cannot go on.
+    fn mend(&mut self) -> Result<(), Arc<StoreError>> {
+        if let Some((why, until)) = &self.resting {
+            if Instant::now() < *until {
+                return Err(Arc::clone(why));
+            }
+            self.resting = None;
+        }
+        if !self.engine.ails() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let why = self.engine.fault();
+        let opened = self.engine.reopen();
+        let took = begun.elapsed();
+        // What could not be kept may be there all the same.
+        self.known.setup.fetch_add(1, Ordering::AcqRel);
+        self.shown.send_modify(|count| *count += 1);
+        let moment = self.engine.snapshot();
+        if let Ok(head) = moment.and_then(|moment| Reader::of(moment, &self.known).events_head()) {
+            self.told.send_replace(head);
+        }
+        let failed = opened.is_err();
+        let Some(why) = opened.err().or(why).map(Arc::new) else { return Ok(()) };
+        if !self.failing {
+            tracing::warn!(error = %why, opened = !failed, "the disk of the store failed");
+        }
+        if failed || took > QUICK {
+            self.resting = Some((Arc::clone(&why), Instant::now() + took * REST));
+        }
+        if failed { Err(why) } else { Ok(()) }
+    }
+
     fn transact(
         &self,
+        ready: Result<(), StoreError>,
         batch: Vec<Job>,
         noted: &[AuditEvent],
         answers: &mut Vec<Answer>,
     ) -> Result<Changed, StoreError> {
         let mut batch = batch.into_iter();
-        match self.prepare_and_commit(&mut batch, noted, answers) {
+        let begun = ready.and_then(|()| self.prepare_and_commit(&mut batch, noted, answers));
+        match begun {
             Ok(changed) => Ok(changed),
             Err(error) => {
                 // Those that did not get their turn share the fate of those that did.
@@ -159,11 +269,12 @@ impl Committer {
         noted: &[AuditEvent],
         answers: &mut Vec<Answer>,
     ) -> Result<Changed, StoreError> {
-        let mut transaction = self.database.begin_write().map_err(StoreError::engine)?;
+        let mut transaction = self.engine.begin_write()?;
         transaction.set_two_phase_commit(true);
         let (mut changed, setup, shown, mut told);
         {
             let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
+            self.before.set(Some(writer.audit_head()?.seq));
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;
             changed = writer.keep();
@@ -228,6 +339,8 @@ fn gather(first: Job, jobs: &Receiver<Message>, expected: usize) -> Vec<Job> {
             Some(Message::Job(job)) => batch.push(job),
             // It is committed with these.
             Some(Message::Noted) => {}
+            // Whoever commits these finds it out.
+            Some(Message::Ails) => {}
             None => break,
         }
     }

@@ -1,7 +1,8 @@
 //! What can go wrong with the store, without a word of its engine.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::id::ConnectionId;
@@ -38,6 +39,17 @@ pub(crate) enum StoreError {
     /// A backup does not replace what is there.
     #[error("`{}` already exists", path.display())]
     Exists { path: PathBuf },
+    /// The disk failed, or is full.
+    #[error("{}", disk_words(path.as_deref(), source))]
+    Disk {
+        /// Where this is known: what failed within a change is told again with its commit.
+        path: Option<PathBuf>,
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The store was opened anew under this reader or this change, because its disk had failed in something else.
+    #[error("the store was interrupted, because its disk failed")]
+    Interrupted,
     /// The engine failed while reading or writing.
     #[error("store engine failed")]
     Engine(#[source] Cause),
@@ -77,14 +89,47 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Any failure of the engine during reading and writing.
     pub(super) fn engine(error: impl Into<redb::Error>) -> Self {
-        Self::Engine(Box::new(error.into()))
+        match error.into() {
+            redb::Error::Io(source) => Self::Disk { path: None, source: Arc::new(source) },
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Interrupted,
+            other => Self::Engine(Box::new(other)),
+        }
+    }
+
+    /// What it came from, where a commit failed for all that was in it.
+    pub(super) fn root(&self) -> &Self {
+        match self {
+            Self::Commit(cause) => cause.root(),
+            _ => self,
+        }
     }
 }
+
+/// Whether there is no room left: on the disk, for this user, or for a file of this size.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+fn disk_words(path: Option<&Path>, source: &io::Error) -> String {
+    let of = path.map_or_else(|| "the store".to_owned(), |path| format!("store `{}`", path.display()));
+    if is_full(source) {
+        format!("the disk that holds {of} is full")
+    } else {
+        format!("the disk that holds {of} failed: {source}")
+    }
+}
+
+const MAKE_ROOM: &str =
+    "make room on that disk and do it again; nothing that was acknowledged is lost, and reading goes on";
+const LOOK_AT_DISK: &str = "look whether it happened and do it again; where it goes on failing, look at the disk and at what the system says of it";
 
 impl From<StoreError> for crate::model::error::Error {
     fn from(error: StoreError) -> Self {
         use crate::model::error::FieldProblem;
-        let (rule, hint) = match &error {
+        let (rule, hint) = match error.root() {
+            StoreError::Disk { source, .. } if is_full(source) => ("disk-full", Some(MAKE_ROOM)),
+            StoreError::File { source, .. } if is_full(source) => ("disk-full", Some(MAKE_ROOM)),
+            StoreError::Disk { .. } | StoreError::Interrupted => ("disk-failed", Some(LOOK_AT_DISK)),
             StoreError::BadCursor => {
                 return Self::Invalid { problems: vec![FieldProblem::new("cursor", error.to_string())] };
             }
@@ -114,6 +159,10 @@ impl From<StoreError> for crate::model::error::Error {
             | StoreError::Panicked
             | StoreError::Closed => return Self::Internal { doing: "using the store", source: Box::new(error) },
         };
-        Self::Data { rule, message: error.to_string(), hint: hint.map(str::to_owned), source: Some(Box::new(error)) }
+        let message = match error.root() {
+            StoreError::File { source, .. } => format!("{error}: {source}"),
+            root => root.to_string(),
+        };
+        Self::Data { rule, message, hint: hint.map(str::to_owned), source: Some(Box::new(error)) }
     }
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageError,
@@ -15,7 +16,8 @@ use redb::{
 use redb::{TableDefinition, TableHandle as _};
 use tempfile::TempPath;
 
-use super::error::StoreError;
+use super::engine::{Engine, Medium};
+use super::error::{StoreError, is_full};
 use super::schema::Schema;
 use super::tables::{Bytes, Table};
 
@@ -23,12 +25,13 @@ use super::tables::{Bytes, Table};
 const COPY_CACHE: usize = 4 * 1024 * 1024;
 
 /// Opens the store, or makes it. Nobody else can open it until the database is dropped.
-pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Database, StoreError> {
+pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Engine, StoreError> {
     if !exists(path)? {
         create(path, schema)?;
     }
     probe(path, schema)?;
-    let database = guarded(path, || Builder::new().set_cache_size(cache_bytes).open(path))?;
+    let medium = Medium::file(path, cache_bytes);
+    let database = medium.open()?;
     remove_leftovers(path)?;
     let found = schema.check_open(path, &database)?;
     if found < schema.version() {
@@ -36,7 +39,8 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
         kept.push(format!(".v{found}.bak"));
         let kept = PathBuf::from(kept);
         // A copy of the same version from an attempt that did not get through is replaced.
-        copy(&database, &leftover_prefix(path), &kept, std::iter::empty())?
+        let moment = database.begin_read().map_err(StoreError::engine)?;
+        copy(&moment, &leftover_prefix(path), &kept, std::iter::empty())?
             .persist(&kept)
             .map_err(|failed| file("rename", &kept)(failed.error))?;
         sync_directory(&kept)?;
@@ -44,19 +48,19 @@ pub(super) fn open(path: &Path, cache_bytes: usize, schema: Schema) -> Result<Da
     } else {
         schema.complete(&database)?;
     }
-    Ok(database)
+    Ok(Engine::new(medium, database))
 }
 
-/// Copies the newest state into a new file, and components with it.
+/// Copies one moment into a new file, and components with it.
 pub(super) fn backup(
-    database: &Database,
+    moment: &ReadTransaction,
     to: &Path,
     components: impl Iterator<Item = (String, PathBuf)>,
 ) -> Result<(), StoreError> {
     if exists(to)? {
         return Err(StoreError::Exists { path: to.to_owned() });
     }
-    let copy = copy(database, &leftover_prefix(to), to, components)?;
+    let copy = copy(moment, &leftover_prefix(to), to, components)?;
     copy.persist_noclobber(to).map_err(|failed| match failed.error.kind() {
         io::ErrorKind::AlreadyExists => StoreError::Exists { path: to.to_owned() },
         _ => file("rename", to)(failed.error),
@@ -99,15 +103,14 @@ fn probe(path: &Path, schema: Schema) -> Result<(), StoreError> {
 
 /// Copies every table as it is, whatever version it has.
 fn copy(
-    database: &Database,
+    moment: &ReadTransaction,
     prefix: &OsString,
     to: &Path,
     components: impl Iterator<Item = (String, PathBuf)>,
 ) -> Result<TempPath, StoreError> {
-    let snapshot = database.begin_read().map_err(StoreError::engine)?;
     let temporary = temporary(to, prefix)?;
     let target = guarded(&temporary, || Builder::new().set_cache_size(COPY_CACHE).create(&temporary))?;
-    copy_tables(&snapshot, &target)?;
+    copy_tables(moment, &target)?;
     for (digest, path) in components {
         let component = std::fs::read(&path).map_err(file("read", &path))?;
         let transaction = target.begin_write().map_err(StoreError::engine)?;
@@ -197,7 +200,7 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreErro
 }
 
 /// The engine trusts a file that was closed cleanly and may panic where it was damaged since: that is the file's fault too.
-fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
+pub(super) fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(opened) => opened.map_err(|error| refused(path, error)),
         Err(_panic) => Err(StoreError::Corrupt { path: path.to_owned(), problem: "it is damaged", source: None }),
@@ -208,6 +211,9 @@ fn refused(path: &Path, error: DatabaseError) -> StoreError {
     let problem = match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             return StoreError::InUse { path: path.to_owned() };
+        }
+        DatabaseError::Storage(StorageError::Io(source)) if is_full(&source) => {
+            return StoreError::Disk { path: Some(path.to_owned()), source: Arc::new(source) };
         }
         DatabaseError::Storage(StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
             if source.kind() != io::ErrorKind::UnexpectedEof {

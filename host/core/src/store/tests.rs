@@ -1,7 +1,10 @@
 //! What the store promises, seen through its handle.
 
 mod audit;
+mod crashes;
+mod disk;
 mod events;
+mod faults;
 mod file;
 mod lists;
 mod upkeep;

@@ -4,8 +4,7 @@ use std::cell::OnceCell;
 use std::ops::{Bound, Deref};
 
 use redb::{
-    AccessGuard, Database, Range, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable,
-    ReadableTableMetadata as _, WriteTransaction,
+    AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata as _, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,11 +46,10 @@ impl Snapshot {
 }
 
 impl<'t> Reader<'t> {
-    /// What is committed at this moment.
-    pub(super) fn snapshot(database: &Database, known: &'t Known) -> Result<Self, StoreError> {
-        let transaction = database.begin_read().map_err(StoreError::engine)?;
+    /// What is committed at the moment of this transaction.
+    pub(super) fn of(transaction: ReadTransaction, known: &'t Known) -> Self {
         let snapshot = Snapshot { transaction, tables: std::array::from_fn(|_| OnceCell::new()) };
-        Ok(Self { source: Source::Snapshot(Box::new(snapshot)), known })
+        Self { source: Source::Snapshot(Box::new(snapshot)), known }
     }
 
     /// What this key stands for, handed over without a copy.

@@ -243,10 +243,10 @@ fn take(writer: &mut Writer<'_>, steps: &[Step]) {
     }
 }
 
-type Dump = Vec<(&'static str, Vec<u8>, Vec<u8>)>;
+pub(super) type Dump = Vec<(&'static str, Vec<u8>, Vec<u8>)>;
 
 /// Every entry of every table.
-fn dump(reader: &Reader<'_>) -> Result<Dump, StoreError> {
+pub(super) fn dump(reader: &Reader<'_>) -> Result<Dump, StoreError> {
     let mut all = Vec::new();
     for table in Table::ALL {
         let mut entries = reader.prefixed(table, b"", b"")?;
