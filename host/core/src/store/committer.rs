@@ -195,8 +195,8 @@ impl Committer {
             tracing::warn!(error = %cause, "changes cannot be kept, and the audit waits");
         }
         // Before anybody is answered: whoever hears of a failure finds a store that goes on.
-        let goes_on = self.mend().is_ok();
-        if !noted.is_empty() && !(goes_on && self.is_there()) {
+        let recorded = self.mend().is_ok() && self.is_there();
+        if !recorded && !noted.is_empty() {
             self.patience = (2 * self.patience).min(REFUSED);
             self.notes.put_back(noted);
         }
