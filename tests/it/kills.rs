@@ -20,7 +20,7 @@ use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::world::World;
 
 use crate::audit::whole;
-use crate::scene::{BINARY, Scene, TOKEN, world};
+use crate::scene::{Scene, TOKEN, world};
 
 /// What a failure repeats.
 const SEED: u64 = 0x7475_726e;
