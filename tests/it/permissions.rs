@@ -43,6 +43,7 @@ fn table(scene: &Scene) -> Vec<Row> {
     let use_of = json!({"connection": NOWHERE, "used-as": "action"});
     let provider = json!({"connector": NOWHERE, "protocol": "oauth2", "client-id": "c"});
     let copy = json!({"path": scene.world.work().join("copy.redb")});
+    let account = json!({"issuer": "https://login.example.com", "subject": "248289761001"});
     let anyone: &[Permission] = &[];
     let mut rows = vec![
         ("connectors.list", &[ViewConnections][..], "", Nothing),
@@ -102,6 +103,8 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("setup.show-user", &[ManageSetup], "", Nothing),
         ("setup.put-user", &[ManageSetup], "", Json(json!({}))),
         ("setup.remove-user", &[ManageSetup], "", Nothing),
+        ("setup.bind-account", &[ManageSetup], "", Json(account)),
+        ("setup.unbind-account", &[ManageSetup], "?issuer=https://login.example.com&subject=248289761001", Nothing),
         ("setup.list-tokens", &[ManageSetup], "", Nothing),
         ("setup.create-token", &[ManageSetup], "", Json(json!({"name": "x", "user": NOWHERE}))),
         ("setup.show-token", &[ManageSetup], "", Nothing),
@@ -124,6 +127,7 @@ fn table(scene: &Scene) -> Vec<Row> {
         ("host.report", &[ViewConnections], "", Nothing),
         ("host.backup", &[ManageSetup], "", Json(copy)),
         ("host.rotate-key", &[ManageSetup], "", Nothing),
+        ("host.check-sign-in", &[ManageSetup], "", Nothing),
         ("host.export-definitions", &[ViewConnections], "", Nothing),
         (
             "host.import-definitions",

@@ -7,7 +7,7 @@ use std::path::Path;
 use comfy_table::{Cell, Color};
 use serde::Serialize;
 use serde_json::json;
-use turnbuckle::{ConnectorView, HealthReport, HealthState, HostReport, WebhookView};
+use turnbuckle::{ConnectorView, HealthReport, HealthState, HostReport, SignInReport, WebhookView};
 
 use crate::Session;
 use crate::client::{Client, Place, client_of};
@@ -202,6 +202,7 @@ async fn host(session: &Session) -> Vec<Finding> {
             findings.push(connectors(&client).await);
             findings.push(checks(&client).await);
             findings.extend(webhooks(&client).await);
+            findings.extend(sign_in(&client).await);
             findings.push(if report.pooling {
                 Finding::ok("memory", "instances of connectors come from a pool")
             } else {
@@ -293,6 +294,25 @@ async fn webhooks(client: &Client) -> Option<Finding> {
     let found = webhooks.iter().find_map(|webhook| Some((&webhook.name, webhook.fault.as_ref()?)));
     let (name, fault) = found?;
     Some(Finding::warn("webhooks", format!("{name}: {fault}"), "the log says more; nothing is lost, it is tried again"))
+}
+
+/// Whether people could sign in by the provider that is set up; nothing where none is.
+async fn sign_in(client: &Client) -> Option<Finding> {
+    const NAME: &str = "sign-in";
+    let report = match client.get(&["host", "sign-in"]).answer::<SignInReport>().await {
+        Ok(report) => report.view,
+        Err(error) => {
+            let mut finding = Finding::error(NAME, &error);
+            finding.advice = Some("look at [sign-in.oidc] in turnbuckle.toml, and whether the provider runs".into());
+            return Some(finding);
+        }
+    };
+    let issuer = report.issuer?;
+    let mut detail = format!("{issuer} answers, with {}", count(report.keys as u64, "key"));
+    if let Some(redirect_uri) = report.redirect_uri {
+        detail.push_str(&format!("; it must know the redirect URI {redirect_uri}"));
+    }
+    Some(Finding::ok(NAME, detail))
 }
 
 async fn client(session: &Session, findings: &mut Vec<Finding>) -> Result<Option<Client>, Error> {

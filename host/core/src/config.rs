@@ -3,6 +3,8 @@
 //! The key `allow` of `[egress]` is `TURNBUCKLE_EGRESS_ALLOW` in the environment, which wins over the file. A list is
 //! separated by commas there.
 
+mod sign_in;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ use url::Url;
 
 use crate::model::error::{Error, FieldProblem};
 use crate::model::secret::Secret;
+
+pub use sign_in::{OidcConfig, SignInConfig};
 
 /// Configuration of a host. `Config::default()` is what an empty file gives.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -32,6 +36,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The master key.
     pub vault: VaultConfig,
+    /// How people sign in to the console.
+    pub sign_in: SignInConfig,
     /// The audit.
     pub audit: AuditConfig,
     /// What a server says on standard error.
@@ -254,6 +260,12 @@ const KEYS: &[(&str, Kind)] = &[
     ("egress.ca-file", Kind::Text),
     ("store.cache-mib", Kind::Number),
     ("vault.key-file", Kind::Text),
+    ("sign-in.oidc.issuer", Kind::Text),
+    ("sign-in.oidc.client-id", Kind::Text),
+    ("sign-in.oidc.client-secret-file", Kind::Text),
+    ("sign-in.oidc.scopes", Kind::List),
+    ("sign-in.oidc.label", Kind::Text),
+    ("sign-in.oidc.account-claim", Kind::Text),
     ("audit.keep-days", Kind::Number),
     ("audit.keep-records", Kind::Number),
     ("health.enabled", Kind::Switch),
@@ -285,7 +297,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("limits.between-bytes-seconds", Kind::Number),
 ];
 
-/// Variables that are not keys of the file: the command's own, and the master key.
+/// Variables that are not keys of the file: the command's own, and secrets.
 const OTHER_VARIABLES: &[&str] = &[
     "TURNBUCKLE_DATA",
     "TURNBUCKLE_CONFIG",
@@ -294,6 +306,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "TURNBUCKLE_OUTPUT",
     "TURNBUCKLE_LOG",
     "TURNBUCKLE_MASTER_KEY",
+    sign_in::SECRET,
     "TURNBUCKLE_COMPILE_WORKER",
 ];
 
@@ -306,10 +319,12 @@ impl Config {
         };
         let mut problems = Vec::new();
         judge_keys(&table, "", &mut problems);
-        let mut key = None;
+        let (mut key, mut client_secret) = (None, None);
         for (name, value) in environment.filter(|(name, _)| name.starts_with("TURNBUCKLE_")) {
             if name == "TURNBUCKLE_MASTER_KEY" {
                 key = Some(Secret::new(value));
+            } else if name == sign_in::SECRET {
+                client_secret = Some(Secret::new(value));
             } else if !OTHER_VARIABLES.contains(&name.as_str()) {
                 set_from_environment(&mut table, &name, &value, &mut problems);
             }
@@ -320,6 +335,9 @@ impl Config {
         let mut config: Self = serde_path_to_error::deserialize(Value::Table(table))
             .map_err(|error| Error::field(error.path().to_string(), error.inner().message()))?;
         config.vault.key = key;
+        if let Some(secret) = client_secret.filter(|secret| !secret.is_empty()) {
+            config.sign_in.oidc.get_or_insert_default().client_secret = Some(secret);
+        }
         config.anchor(file.and_then(Path::parent));
         config.check()?;
         Ok(config)
@@ -327,7 +345,9 @@ impl Config {
 
     /// A path in the file is meant from where the file is, whatever directory a command runs in.
     fn anchor(&mut self, folder: Option<&Path>) {
-        for path in [&mut self.vault.key_file, &mut self.egress.ca_file].into_iter().flatten() {
+        let client_secret = self.sign_in.oidc.as_mut().and_then(|oidc| oidc.client_secret_file.as_mut());
+        let files = [&mut self.vault.key_file, &mut self.egress.ca_file].into_iter().flatten();
+        for path in files.chain(client_secret) {
             if let (Some(folder), true) = (folder, path.is_relative()) {
                 *path = folder.join(&path);
             }
@@ -363,6 +383,9 @@ impl Config {
             if given == Some(0) {
                 problems.push(FieldProblem::new(key, "must be at least 1: the audit can't be switched off"));
             }
+        }
+        if let Some(oidc) = &self.sign_in.oidc {
+            oidc.check(&self.egress.allow, &mut problems);
         }
         self.health.check(&mut problems);
         for (key, given) in [
@@ -469,17 +492,16 @@ fn set_from_environment(table: &mut Table, name: &str, value: &str, problems: &m
             }
         },
     };
-    match key.split_once('.') {
-        None => {
-            table.insert((*key).to_owned(), parsed);
-        }
-        Some((section, key)) => {
-            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(section) = section {
-                section.insert(key.to_owned(), parsed);
-            }
+    let (sections, key) = key.rsplit_once('.').map_or((None, *key), |(sections, key)| (Some(sections), key));
+    let mut table = table;
+    for section in sections.into_iter().flat_map(|sections| sections.split('.')) {
+        match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+            Value::Table(inner) => table = inner,
+            // The file has something else there, which is told already.
+            _ => return,
         }
     }
+    table.insert(key.to_owned(), parsed);
 }
 
 fn unknown(given: &str, known: impl Iterator<Item = String>) -> String {
@@ -572,6 +594,71 @@ mod tests {
         assert_eq!(config.limits.requests, Some(3));
     }
 
+    fn provider() -> Config {
+        load("[sign-in.oidc]\nissuer = \"https://x.example\"\nclient-id = \"x\"\n", &[]).unwrap()
+    }
+
+    #[test]
+    fn a_provider_that_can_not_be_used_is_told_field_by_field() {
+        assert_eq!(
+            problems(load("[sign-in.oidc]\nscopes = [\"email\", \"a b\"]\nlabel = \"\"\naccount-claim = \"\"\n", &[])),
+            [
+                "sign-in.oidc.issuer: is required: the provider's issuer URL, as in https://login.example.com",
+                "sign-in.oidc.client-id: is required: the id under which this host is registered at the provider",
+                "sign-in.oidc.scopes: `a b` is no scope: one word each, without quotes",
+                "sign-in.oidc.scopes: must contain `openid`: without it the provider does not say who signed in",
+                "sign-in.oidc.label: must be one line of 1 to 40 characters",
+                "sign-in.oidc.account-claim: must be the name of a claim, such as `email` or `preferred_username`",
+            ]
+        );
+        let with = |issuer: &str, allow: &str| {
+            let text =
+                format!("[egress]\nallow = [{allow}]\n[sign-in.oidc]\nissuer = \"{issuer}\"\nclient-id = \"x\"\n");
+            load(&text, &[])
+        };
+        let shape = "sign-in.oidc.issuer: must be the provider's issuer URL, as in https://login.example.com";
+        for (issuer, words) in [
+            ("login.example.com", ": relative URL without a base"),
+            ("https://a:b@login.example.com", ", without user, query and fragment"),
+            ("https://login.example.com?x", ", without user, query and fragment"),
+            ("ftp://login.example.com", ""),
+            ("http://login.example.com", ": by plain http anybody on the way could sign in as anybody"),
+        ] {
+            assert_eq!(problems(with(issuer, "\"http://login.example.com\"")), [format!("{shape}{words}")], "{issuer}");
+        }
+        assert_eq!(
+            problems(with("http://127.0.0.1:9000", "\"127.0.0.0/8\"")),
+            [
+                "sign-in.oidc.issuer: by plain http only where `allow` of `[egress]` opens it: add \"http://127.0.0.1:9000\""
+            ]
+        );
+        let opened = with("http://127.0.0.1:9000/a", "\"http://127.0.0.1:9000\"").unwrap();
+        assert_eq!(opened.sign_in.oidc.unwrap().issuer, "http://127.0.0.1:9000/a");
+    }
+
+    #[test]
+    fn a_clients_secret_comes_from_a_file_or_the_environment_and_prints_nowhere() {
+        let secret = ("TURNBUCKLE_SIGN_IN_OIDC_CLIENT_SECRET", "hunter2");
+        let environment = [
+            ("TURNBUCKLE_SIGN_IN_OIDC_ISSUER", "https://x.example"),
+            ("TURNBUCKLE_SIGN_IN_OIDC_CLIENT_ID", "x"),
+            secret,
+        ];
+        let config = load("", &environment).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.sign_in.oidc.unwrap().client_secret.unwrap().expose(), "hunter2");
+        let file =
+            "[sign-in.oidc]\nissuer = \"https://x.example\"\nclient-id = \"x\"\nclient-secret-file = \"secret\"\n";
+        assert!(load(file, &[]).unwrap().sign_in.oidc.unwrap().client_secret_file.unwrap().is_absolute());
+        assert_eq!(
+            problems(load(file, &[secret])),
+            [
+                "sign-in.oidc.client-secret-file: TURNBUCKLE_SIGN_IN_OIDC_CLIENT_SECRET is set too; keep one of them, so that it is plain which secret is in use"
+            ]
+        );
+        assert_eq!(problems(load("", &[secret])).len(), 2, "a secret alone is no provider");
+    }
+
     #[test]
     fn every_key_of_the_list_is_a_key_of_the_types() {
         for (key, kind) in KEYS {
@@ -584,11 +671,18 @@ mod tests {
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
                 ("metrics.open", _) => "true",
+                ("sign-in.oidc.issuer", _) => "\"https://y.example\"",
+                ("sign-in.oidc.client-id", _) => "\"y\"",
+                ("sign-in.oidc.scopes", _) => "[\"openid\"]",
                 (_, Kind::Switch) => "false",
             };
-            let default = format!("{:?}", Config::default());
-            let config = load(&format!("{key} = {value}\n"), &[]).unwrap();
-            assert!(*kind == Kind::List || format!("{config:?}") != default, "{key} sets nothing");
+            // A provider is told whole, or not at all.
+            let whole = [("sign-in.oidc.issuer", "\"https://x.example\""), ("sign-in.oidc.client-id", "\"x\"")];
+            let besides = whole.iter().filter(|(other, _)| key.starts_with("sign-in.oidc.") && other != key);
+            let besides: String = besides.map(|(key, value)| format!("{key} = {value}\n")).collect();
+            let default = if besides.is_empty() { Config::default() } else { provider() };
+            let config = load(&format!("{besides}{key} = {value}\n"), &[]).unwrap();
+            assert!(*kind == Kind::List || format!("{config:?}") != format!("{default:?}"), "{key} sets nothing");
         }
     }
 

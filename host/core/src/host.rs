@@ -7,6 +7,7 @@ mod health;
 mod named;
 mod open;
 mod removal;
+mod sign_in;
 mod users;
 
 use std::path::PathBuf;

@@ -1,10 +1,14 @@
-//! Who may do what: permission sets, the users that hold them, and the tokens that stand for users.
+//! Who may do what: permission sets, the users that hold them, and the tokens and accounts that stand for users.
 //!
 //! What a token opens is worked out anew for each request, so a changed permission set, a disabled user and a revoked token
 //! take effect at the next one. Whoever holds `manage-setup` is an administrator: it gives everything else.
 
+mod identities;
+pub(crate) mod oidc;
+
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -17,8 +21,12 @@ use crate::model::error::{self, Error, FieldProblem};
 use crate::model::outside::Outside;
 use crate::model::secret::Secret;
 use crate::model::user::{self, PermissionSet, Token, User};
-use crate::model::view::{CreatedToken, NewToken, PutPermissionSet, PutUser, TokenView, UserView, Whoami};
+use crate::model::view::{
+    CreatedToken, IdentityView, NewToken, PutPermissionSet, PutUser, TokenView, UserView, Whoami,
+};
 use crate::store::{Reader, Store, StoreError, TokenHash, Writer};
+
+pub use identities::{AccountKey, Arrival, BegunSignIn};
 
 /// Every token begins so: whoever looks for leaked ones knows it at sight.
 const PREFIX: &str = "tb_";
@@ -55,6 +63,8 @@ impl fmt::Debug for TokenKey {
 pub(crate) struct Users {
     pub(crate) store: Store,
     pub(crate) outside: Outside,
+    /// Whose accounts sign people in; none where the operator set none up.
+    pub(crate) provider: Option<Arc<oidc::Provider>>,
 }
 
 /// Permission sets.
@@ -187,7 +197,15 @@ impl Users {
 
     /// All of them, by name.
     pub(crate) fn list(&self) -> Result<Vec<UserView>, Error> {
-        Ok(self.store.read(|reader| reader.users()?.into_iter().map(|user| user_view(reader, user)).collect())?)
+        Ok(self.store.read(|reader| {
+            let mut accounts = identities::by_user(reader)?;
+            let users = reader.users()?.into_iter();
+            let view = |user: User| {
+                let bound = accounts.remove(&user.name).unwrap_or_default();
+                view(reader, user, bound)
+            };
+            users.map(view).collect()
+        })?)
     }
 
     /// One of them.
@@ -500,8 +518,14 @@ fn in_the_way(kind: &str, id: &str, name: &str) -> error::User {
 }
 
 fn user_view(reader: &Reader<'_>, user: User) -> Result<UserView, StoreError> {
+    let bound = identities::by_user(reader)?.remove(&user.name).unwrap_or_default();
+    view(reader, user, bound)
+}
+
+fn view(reader: &Reader<'_>, user: User, identities: Vec<IdentityView>) -> Result<UserView, StoreError> {
     Ok(UserView {
         permissions: permissions_of(reader, &user)?,
+        identities,
         name: user.name,
         label: user.label,
         enabled: user.enabled,

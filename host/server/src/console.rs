@@ -1,10 +1,12 @@
 //! The console: pages made here, for a person with a browser.
 //!
 //! A page is what the same calls of the host answer that the API makes, so it shows and does nothing that its person may not. Who
-//! that is stands in a session (`session`), which a browser enters by a link used once or by a token (`sign_in`). Everything that
+//! that is stands in a session (`session`), which a browser enters by a link used once, by a token (`sign_in`) or by an
+//! account at the operator's OpenID provider (`account`). Everything that
 //! changes something is a form that carries the session's own token (`gate`). Nothing needs a script, and the policy of each page
 //! (`answer`) lets it load what this server has and nothing else.
 
+mod account;
 mod activity;
 mod answer;
 mod ask;
@@ -98,6 +100,8 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/", get(sign_in::begin))
         // Nobody is known yet: what is shown to get in is short.
         .route("/sign-in", get(sign_in::page).post(sign_in::enter).layer(DefaultBodyLimit::max(gate::UNKNOWN)))
+        .route("/sign-in/oidc", get(account::begin))
+        .route("/sign-in/oidc/callback", get(account::callback))
         .route("/assets/{hash}/{name}", get(assets::asset))
         .with_state(console)
 }

@@ -136,6 +136,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(users::show_set, users::put_set, users::remove_set))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::put, users::remove))
+        .routes(routes!(users::bind, users::unbind))
         .routes(routes!(users::list_tokens, users::create_token))
         .routes(routes!(users::show_token, users::revoke_token))
         .routes(routes!(users::whoami))
@@ -154,6 +155,7 @@ pub(crate) fn described() -> (Router<Host>, Document) {
         .routes(routes!(host::report))
         .routes(routes!(host::backup))
         .routes(routes!(host::rotate_key))
+        .routes(routes!(host::sign_in))
         .routes(routes!(definitions::export, definitions::import))
         .routes(routes!(links::link))
         .split_for_parts();

@@ -55,6 +55,26 @@ pub(crate) enum User {
         /// The user's name
         name: String,
     },
+    /// Let an account at an OpenID provider sign a user in to the console
+    Bind(Account),
+    /// Take an account from a user; its sessions end
+    Unbind(Account),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "known-by", required = true, multiple = false, args = ["subject", "account"])]
+pub(crate) struct Account {
+    /// The user's name
+    pub(crate) name: String,
+    /// The provider's issuer URL [default: that of [sign-in.oidc] in turnbuckle.toml]
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+    /// The provider's own id of the account, as it says to whoever is not let in
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// What the account is called, such as its e-mail address: the first one of that name that signs in is bound, by its subject
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Debug, Args)]

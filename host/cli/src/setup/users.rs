@@ -64,6 +64,23 @@ pub(crate) async fn user(verb: args::User, session: &Session) -> Result<(), Erro
             client.delete(&[path[0], path[1], &name]).done().await?;
             output.done(&format!("The user {name} is removed, with its tokens."))
         }
+        args::User::Bind(args::Account { name, issuer, subject, account }) => {
+            let mut body = json!({});
+            for (field, value) in [("issuer", issuer), ("subject", subject), ("account", account)] {
+                put(&mut body, field, value);
+            }
+            let path = [path[0], path[1], &name, "identities"];
+            let document: Document<UserView> = client.post(&path).json(&body).answer().await?;
+            output.document(&document, show::user)
+        }
+        args::User::Unbind(args::Account { name, issuer, subject, account }) => {
+            let mut call = client.delete(&[path[0], path[1], &name, "identities"]);
+            for (field, value) in [("issuer", &issuer), ("subject", &subject), ("account", &account)] {
+                call = call.query(field, value.as_ref());
+            }
+            call.done().await?;
+            output.done(&format!("The account signs {name} in no more."))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use turnbuckle::{Permission, PermissionSet, Secret, TokenView, Transferred, UserView, Whoami};
+use turnbuckle::{IdentityView, Permission, PermissionSet, Secret, TokenView, Transferred, UserView, Whoami};
 
 use super::{Facts, Rows, cell, line, time, yes_no};
 
@@ -43,9 +43,20 @@ pub(crate) fn user(user: &UserView) -> String {
     facts.text("Enabled", yes_no(user.enabled));
     facts.list("Permission sets", &user.permission_sets);
     facts.list("Permissions", names(&user.permissions));
+    facts.list("Accounts", user.identities.iter().map(account));
     facts.text("Made", &time(user.created_at));
     facts.text("Changed", &format!("{} by {}", time(user.updated_at), user.updated_by));
     facts.into_text()
+}
+
+fn account(bound: &IdentityView) -> String {
+    let name = bound.account.as_deref().unwrap_or_default();
+    let who = match &bound.subject {
+        Some(subject) if name.is_empty() => subject.clone(),
+        Some(subject) => format!("{name} ({subject})"),
+        None => format!("{name} (nobody signed in yet)"),
+    };
+    format!("{who} at {}", bound.issuer)
 }
 
 pub(crate) fn users(users: &[UserView]) -> String {

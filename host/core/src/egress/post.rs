@@ -83,13 +83,13 @@ fn pause(text: &str, now: Timestamp) -> Option<u64> {
 }
 
 /// The right to send to this URL's origin, with nothing attached.
-fn to(pool_key: &str, url: &Url, outside: &Outside) -> Result<Permit, Denied> {
+pub(super) fn to(pool_key: &str, url: &Url, outside: &Outside) -> Result<Permit, Denied> {
     let origin = Origin::of(url).ok_or_else(|| refused(url, "is neither an https nor an http URL"))?;
     let origins = [origin.to_string()];
     let scope = Scope { pool_key, origins: &origins, derived: &[], outside };
     Permit::of_request(&scope, &[], &Values::new()).map_err(|_no_origin| refused(url, "has no usable origin"))
 }
 
-fn refused(url: &Url, problem: &str) -> Denied {
+pub(super) fn refused(url: &Url, problem: &str) -> Denied {
     Denied::new(Rule::Url, url.host_str().unwrap_or("a URL without host"), problem)
 }

@@ -14,9 +14,9 @@ use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
 use crate::model::error::Error;
 use crate::model::named::PrincipalKind;
 use crate::model::view::{
-    ConnectionDefinition, ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter, Definitions,
-    ExternalCredentialDefinition, IdentityProviderDefinition, Import, ImportReport, NamedCredentialDefinition,
-    PermissionSetDefinition, PrincipalDefinition, UserDefinition,
+    AccountOf, ConnectionDefinition, ConnectionFilter, ConnectionView, ConnectorDefinition, ConnectorFilter,
+    Definitions, ExternalCredentialDefinition, IdentityProviderDefinition, IdentityView, Import, ImportReport,
+    NamedCredentialDefinition, PermissionSetDefinition, PrincipalDefinition, UserDefinition,
 };
 use import::Importing;
 
@@ -119,6 +119,7 @@ impl Host {
             label: Some(view.label),
             enabled: view.enabled,
             permission_sets: view.permission_sets,
+            identities: view.identities.into_iter().map(account).collect(),
         }));
         Ok(())
     }
@@ -159,6 +160,13 @@ impl Host {
         }
         Ok(ImportReport { dry_run, rows: importing.rows })
     }
+}
+
+/// By its subject, as soon as there is one.
+fn account(bound: IdentityView) -> AccountOf {
+    let IdentityView { issuer, subject, account, .. } = bound;
+    let account = account.filter(|_| subject.is_none());
+    AccountOf { issuer: Some(issuer), subject, account }
 }
 
 fn connection(view: ConnectionView) -> ConnectionDefinition {

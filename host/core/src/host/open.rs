@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use url::Url;
 
 use super::{Host, Inner};
 use crate::catalog::Catalog;
-use crate::config::{AuditConfig, Config, EventsConfig, HealthConfig, LimitsConfig};
+use crate::config::{AuditConfig, Config, EventsConfig, HealthConfig, LimitsConfig, OidcConfig};
 use crate::connections::Connections;
 use crate::credentials::vault::{KeySource, Vault};
 use crate::credentials::{CHECK, Credentials, rotation};
@@ -22,9 +23,10 @@ use crate::health::{Health, Settings};
 use crate::model::error::Error;
 use crate::model::outside::Outside;
 use crate::model::schedule::Schedule;
+use crate::model::secret::Secret;
 use crate::runtime::{self, Compiler, Runtime, RuntimeOptions};
 use crate::store::{EVENTS, EventsKept, Options, Retention, Store};
-use crate::users::Users;
+use crate::users::{Users, oidc};
 
 const CACHE_MIB: u32 = 32;
 
@@ -121,8 +123,9 @@ impl Builder {
         });
         let health = Health::new(store.clone(), connections.clone(), outside.clone(), upkeep(&config.health));
         let flows = Flows { store: store.clone(), connections: connections.clone() };
+        let provider = provider(config.sign_in.oidc, &egress, &outside)?;
         let outbox = Outbox::new(store.clone(), egress, credentials.clone(), outside.clone());
-        let users = Users { store: store.clone(), outside: outside.clone() };
+        let users = Users { store: store.clone(), outside: outside.clone(), provider };
         let (integrations, egress_allow) = (config.integrations.enabled, config.egress.allow);
         Ok(Host {
             inner: Arc::new(Inner {
@@ -170,6 +173,39 @@ async fn open_vault(data: &Path, config: &Config, store: &Store, outside: &Outsi
         }
     }
     Ok(vault)
+}
+
+/// Whose accounts sign people in.
+fn provider(
+    config: Option<OidcConfig>,
+    egress: &Egress,
+    outside: &Outside,
+) -> Result<Option<Arc<oidc::Provider>>, Error> {
+    let Some(config) = config else { return Ok(None) };
+    let client_secret = match (config.client_secret, config.client_secret_file) {
+        (Some(secret), _) => Some(secret),
+        (None, Some(path)) => {
+            let wrong = |words: String| Error::field("sign-in.oidc.client-secret-file", words);
+            let text = fs::read_to_string(&path);
+            let text = text.map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?;
+            let text = Secret::new(text.trim_end_matches(['\r', '\n']));
+            if text.is_empty() {
+                return Err(wrong(format!("{} is empty", path.display())));
+            }
+            Some(text)
+        }
+        (None, None) => None,
+    };
+    let host = Url::parse(&config.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let settings = oidc::Settings {
+        label: config.label.or(host).unwrap_or_else(|| config.issuer.clone()),
+        issuer: config.issuer,
+        client_id: config.client_id,
+        client_secret,
+        scopes: config.scopes,
+        account_claim: config.account_claim,
+    };
+    Ok(Some(Arc::new(oidc::Provider::new(settings, egress.clone(), outside.clone()))))
 }
 
 fn allow_list(entries: &[String]) -> Result<AllowList, Error> {

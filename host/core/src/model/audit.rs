@@ -15,11 +15,13 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::connection::{ChangeKind, Connection};
 use super::connector::{ConnectorRef, Installed};
 use super::error::Error;
 use super::named::NATIVE;
+use super::origin::Origin;
 use super::verdict::{Exchange, Outcome};
 
 pub(crate) use chain::link;
@@ -153,6 +155,10 @@ actions! {
     UserPut = "user.put",
     /// Removed, and its tokens with it.
     UserRemove = "user.remove",
+    /// An account at an OpenID provider was bound to it.
+    UserBind = "user.bind",
+    /// An account was taken from it.
+    UserUnbind = "user.unbind",
     /// Looked at.
     UserView = "user.view",
     /// Added or changed.
@@ -449,6 +455,17 @@ impl AuditEvent {
 
     pub(crate) fn failed(self, reason: impl Into<String>) -> Self {
         Self { outcome: AuditOutcome::Failed, reason: Some(reason.into()), ..self }
+    }
+
+    /// A rule stood against it.
+    pub(crate) fn refused(self, rule: &str) -> Self {
+        Self { outcome: AuditOutcome::Refused, reason: Some(rule.to_owned()), ..self }
+    }
+
+    /// It has to do with accounts of this OpenID provider.
+    pub(crate) fn at_issuer(self, issuer: &str) -> Self {
+        let origin = Url::parse(issuer).ok().as_ref().and_then(Origin::of);
+        Self { origins: origin.iter().map(ToString::to_string).collect(), ..self }
     }
 
     pub(crate) fn took(self, microseconds: u64) -> Self {

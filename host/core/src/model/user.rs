@@ -73,6 +73,43 @@ pub(crate) struct Token {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// Whose account it is that somebody signs in with at an OpenID provider, as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Identity {
+    /// Whom the account signs in.
+    pub(crate) user: String,
+    /// The provider.
+    pub(crate) issuer: String,
+    /// The account, by what the provider never gives to another one; none as long as nobody signed in with it.
+    pub(crate) subject: Option<String>,
+    /// What the account is called: until there is a subject, what it is known by.
+    pub(crate) account: Option<String>,
+    /// When it was bound.
+    pub(crate) bound_at: Timestamp,
+    /// By whom.
+    pub(crate) bound_by: String,
+}
+
+/// What an account is looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By<'a> {
+    /// The provider's own id of it, which stays.
+    Subject(&'a str),
+    /// Its name, in lower case, as long as nobody signed in with it.
+    Account(&'a str),
+}
+
+impl Identity {
+    /// What it is looked up by.
+    pub(crate) fn by(&self) -> By<'_> {
+        match (&self.subject, &self.account) {
+            (Some(subject), _) => By::Subject(subject),
+            (None, account) => By::Account(account.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 /// A name of a permission set or a token, as it is kept: names that differ in case alone are one name.
 pub(crate) fn name(given: &str) -> Result<String, &'static str> {
     let name = given.trim().to_lowercase();

@@ -88,10 +88,12 @@ pub(super) enum Table {
     ConnectionsByProvider,
     /// Place in the sequence → nothing, of events that tell a renewal.
     EventsRefreshed,
+    /// Issuer, NUL, `s` and a subject or `a` and the name of an account → whose account it is.
+    Identities,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 40] = [
+    pub(super) const ALL: [Self; 41] = [
         Self::Schema,
         Self::Meta,
         Self::Connectors,
@@ -132,6 +134,7 @@ impl Table {
         Self::ConnectionsOwnedPrivately,
         Self::ConnectionsByProvider,
         Self::EventsRefreshed,
+        Self::Identities,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -176,6 +179,7 @@ impl Table {
             Self::ConnectionsOwnedPrivately => "connections-owned-privately",
             Self::ConnectionsByProvider => "connections-by-provider",
             Self::EventsRefreshed => "events-refreshed",
+            Self::Identities => "identities",
         }
     }
 

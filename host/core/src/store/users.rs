@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
 use crate::model::id::ConnectionId;
-use crate::model::user::{PermissionSet, Token, User};
+use crate::model::user::{By, Identity, PermissionSet, Token, User};
 
 /// The hash of a token's text.
 pub(crate) type TokenHash = [u8; 32];
@@ -41,6 +41,16 @@ impl Reader<'_> {
     /// All of them with what they stand under, in no order.
     pub(crate) fn tokens(&self) -> Result<Vec<(Vec<u8>, Token)>, StoreError> {
         self.all(Table::Tokens)
+    }
+
+    /// Whose account this is.
+    pub(crate) fn identity(&self, issuer: &str, by: By<'_>) -> Result<Option<Identity>, StoreError> {
+        self.record(Table::Identities, &identity(issuer, by))
+    }
+
+    /// All of them, by issuer.
+    pub(crate) fn identities(&self) -> Result<Vec<Identity>, StoreError> {
+        Ok(self.all(Table::Identities)?.into_iter().map(|(_, identity)| identity).collect())
     }
 
     /// Private connections of this owner, by name, up to `limit`.
@@ -89,12 +99,16 @@ impl Writer<'_> {
         self.insert_record(Table::Users, user.name.as_bytes(), user)
     }
 
-    /// Removes a user, its tokens, the sign-ins that it began and what it holds of principals; its webhooks are switched off.
+    /// Removes a user, its tokens, its accounts, the sign-ins that it began and what it holds of principals; its webhooks are
+    /// switched off.
     pub(crate) fn remove_user(&mut self, name: &str) -> Result<bool, StoreError> {
         for (hash, token) in self.tokens()? {
             if token.user == name {
                 self.remove(Table::Tokens, &hash)?;
             }
+        }
+        for bound in self.identities()?.into_iter().filter(|bound| bound.user == name) {
+            self.remove_identity(&bound.issuer, bound.by())?;
         }
         self.remove_pending_by(name)?;
         for holder in self.holders()?.into_iter().filter(|holder| holder.user.as_deref() == Some(name)) {
@@ -109,6 +123,16 @@ impl Writer<'_> {
         self.remove(Table::Users, name.as_bytes())
     }
 
+    /// Binds an account to a user. That it is bound to nobody else is the caller's to check, in the same job.
+    pub(crate) fn put_identity(&mut self, bound: &Identity) -> Result<(), StoreError> {
+        self.insert_record(Table::Identities, &identity(&bound.issuer, bound.by()), bound)
+    }
+
+    /// Takes a binding away. Says whether it was there.
+    pub(crate) fn remove_identity(&mut self, issuer: &str, by: By<'_>) -> Result<bool, StoreError> {
+        self.remove(Table::Identities, &identity(issuer, by))
+    }
+
     /// Adds a token.
     pub(crate) fn put_token(&mut self, hash: &TokenHash, token: &Token) -> Result<(), StoreError> {
         self.insert_record(Table::Tokens, hash, token)
@@ -119,4 +143,13 @@ impl Writer<'_> {
         let found = self.tokens()?.into_iter().find(|(_, token)| token.name == name);
         found.map_or(Ok(false), |(hash, _)| self.remove(Table::Tokens, &hash))
     }
+}
+
+/// URLs hold no NUL.
+fn identity(issuer: &str, by: By<'_>) -> Vec<u8> {
+    let (kind, value) = match by {
+        By::Subject(subject) => (b"s", subject),
+        By::Account(account) => (b"a", account),
+    };
+    codec::joined(&[issuer.as_bytes(), b"\0", kind, value.as_bytes()])
 }

@@ -2,7 +2,7 @@
 //!
 //! They are kept in memory: a server that starts again asks everybody to sign in once more, and nothing on disk can let anybody
 //! in. Of a session and of a link only the SHA-256 of their 256 random bits is here. A session is worth what it was begun with,
-//! asked anew at each request: the token that was shown, or the user that a link was made for.
+//! asked anew at each request: the token that was shown, the user that a link was made for, or the account that signed in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use turnbuckle::{Actor, Host, Permission, TokenKey};
+use turnbuckle::{AccountKey, Actor, Host, Permission, TokenKey};
 
 use crate::access::random_text;
 
@@ -45,6 +45,8 @@ pub(crate) enum Who {
     Token(TokenKey),
     /// A user of the host, as far as this actor may what the user may.
     User(Actor),
+    /// Whoever the host says that this account at a provider signs in.
+    Account(AccountKey),
     /// An actor of whoever started the server, who has no user.
     Own(Actor),
 }
@@ -59,7 +61,7 @@ impl Who {
                 // Where it can't be read now, it is asked again before anybody gets in.
                 Ok(Some(_)) | Err(_) => Self::User(actor),
             },
-            other @ (Self::Token(_) | Self::User(_)) => other,
+            other @ (Self::Token(_) | Self::User(_) | Self::Account(_)) => other,
         }
     }
 
@@ -67,6 +69,7 @@ impl Who {
     pub(crate) fn actor(&self, host: &Host) -> Option<Actor> {
         let actor = match self {
             Self::Token(key) => host.authenticate_key(key)?,
+            Self::Account(key) => host.authenticate_account(key)?,
             Self::User(given) => {
                 let standing = match host.standing(given.name()) {
                     Ok(standing) => standing?,

@@ -1,4 +1,4 @@
-//! Entering: by a link that works once, or by a token.
+//! Entering: by a link that works once, or by a token; `account` is the third way.
 
 use std::time::{Duration, Instant};
 
@@ -34,16 +34,24 @@ struct SignIn {
     /// Something that was there is over.
     told: Option<&'static str>,
     /// The token was not taken.
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
     token_wrong: bool,
+    /// What the provider is called whose accounts sign people in.
+    provider: Option<String>,
     /// A link that waits for a person to say yes, and for whom it is.
     link: Option<(String, String)>,
 }
 
 impl SignIn {
-    fn new() -> Self {
-        Self { entry: Entry::new("Sign in"), told: None, wrong: None, token_wrong: false, link: None }
+    fn new(console: &Console) -> Self {
+        let provider = console.host.sign_in_offer().map(|offer| offer.label);
+        Self { entry: Entry::new("Sign in"), told: None, wrong: None, token_wrong: false, provider, link: None }
     }
+}
+
+/// Nobody was let in: why, and every way to sign in.
+pub(super) fn not(console: &Console, status: StatusCode, words: impl Into<String>) -> Response {
+    made(status, &SignIn { wrong: Some(words.into()), ..SignIn::new(console) })
 }
 
 /// The name of a session's cookie. Over TLS it is bound to this very host; ports do not part cookies, so it names its own.
@@ -95,7 +103,7 @@ pub(crate) async fn page(
             return to(&back(&console, &headers));
         }
         let told = cookie(&headers, BACK).map(|_| "Sign in, and you go on where you were.");
-        return made(StatusCode::OK, &SignIn { told, ..SignIn::new() });
+        return made(StatusCode::OK, &SignIn { told, ..SignIn::new(&console) });
     };
     let by_itself = text("sec-purpose").contains("prefetch") || text("purpose").contains("prefetch");
     let by_hand = method == Method::GET && matches!(text("sec-fetch-site"), "none" | "");
@@ -104,24 +112,24 @@ pub(crate) async fn page(
         return match meant.and_then(|who| who.actor(&console.host)) {
             Some(actor) => {
                 let link = Some((code.expose().to_owned(), actor.name().to_owned()));
-                made(StatusCode::OK, &SignIn { link, ..SignIn::new() })
+                made(StatusCode::OK, &SignIn { link, ..SignIn::new(&console) })
             }
-            None => void(),
+            None => void(&console),
         };
     }
     take(&console, &headers, &code)
 }
 
-fn void() -> Response {
-    let wrong = Some("This link was used already, or is older than ten minutes. Ask for a new one.");
-    made(StatusCode::UNAUTHORIZED, &SignIn { wrong, ..SignIn::new() })
+fn void(console: &Console) -> Response {
+    let words = "This link was used already, or is older than ten minutes. Ask for a new one.";
+    not(console, StatusCode::UNAUTHORIZED, words)
 }
 
 fn take(console: &Console, headers: &HeaderMap, code: &Secret) -> Response {
     let taken = console.sessions().take(code.expose(), Instant::now());
     match taken.and_then(|who| Some((who.actor(&console.host)?, who))) {
         Some((actor, who)) => begun(console, headers, &actor, who),
-        None => void(),
+        None => void(console),
     }
 }
 
@@ -147,23 +155,22 @@ pub(crate) async fn enter(State(console): State<Console>, headers: HeaderMap, re
     let token = shown.token.unwrap_or_else(|| Secret::new(""));
     let token = token.expose().trim();
     if token.is_empty() {
-        let wrong = Some("Paste a token first.");
-        return made(StatusCode::UNPROCESSABLE_ENTITY, &SignIn { wrong, token_wrong: true, ..SignIn::new() });
+        let wrong = Some("Paste a token first.".to_owned());
+        return made(StatusCode::UNPROCESSABLE_ENTITY, &SignIn { wrong, token_wrong: true, ..SignIn::new(&console) });
     }
     let who = console.access.recognise(token, &console.host).map(|(_, who)| who.followed(&console.host));
     match who.and_then(|who| Some((who.actor(&console.host)?, who))) {
         Some((actor, who)) => begun(&console, &headers, &actor, who),
         None => {
-            let wrong = Some(
-                "This token is not known here, has expired, or its user may do nothing. An administrator makes another one.",
-            );
-            made(StatusCode::UNAUTHORIZED, &SignIn { wrong, token_wrong: true, ..SignIn::new() })
+            let wrong = "This token is not known here, has expired, or its user may do nothing. An administrator makes another one.";
+            let wrong = Some(wrong.to_owned());
+            made(StatusCode::UNAUTHORIZED, &SignIn { wrong, token_wrong: true, ..SignIn::new(&console) })
         }
     }
 }
 
 /// A session under a new id, and none any more under an old one.
-fn begun(console: &Console, headers: &HeaderMap, actor: &Actor, who: Who) -> Response {
+pub(super) fn begun(console: &Console, headers: &HeaderMap, actor: &Actor, who: Who) -> Response {
     console.host.note_sign_in(actor);
     let name = cookie_name(console.base());
     if let Some(old) = cookie(headers, &name) {
@@ -205,7 +212,7 @@ pub(crate) fn over(console: &Console, path: &str, draft: &[(&str, &str)]) -> Res
             "Your session is over. Sign in, and you go on where you were; secrets have to be typed again.",
         ),
     };
-    let mut response = made(StatusCode::UNAUTHORIZED, &SignIn { told: Some(told), ..SignIn::new() });
+    let mut response = made(StatusCode::UNAUTHORIZED, &SignIn { told: Some(told), ..SignIn::new(console) });
     keep(&mut response, console, path);
     response
 }
@@ -220,7 +227,7 @@ fn keep(response: &mut Response, console: &Console, path: &str) {
 }
 
 /// Where somebody was who signs in now: a page of this server, or the first one.
-fn back(console: &Console, headers: &HeaderMap) -> String {
+pub(super) fn back(console: &Console, headers: &HeaderMap) -> String {
     let kept = cookie(headers, BACK).filter(|path| own(console, path));
     kept.map_or_else(|| "/".to_owned(), str::to_owned)
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use serde::Deserialize;
-use turnbuckle::{Host, HostReport, Rotation};
+use turnbuckle::{Host, HostReport, Rotation, SignInReport};
 use utoipa::ToSchema;
 
+use super::authorize::Public;
 use super::{Answer, Who};
 use crate::input::Json as Input;
 use crate::problem::{Problem, Words};
@@ -46,4 +47,14 @@ pub(super) async fn backup(
 #[utoipa::path(post, operation_id = "host.rotate-key", path = "/api/v1/host/rotate-key", tag = "host", responses((status = 200, body = Rotation), (status = 409, body = Words)))]
 pub(super) async fn rotate_key(State(host): State<Host>, who: Who) -> Answer<Rotation> {
     Ok(Json(host.rotate_key(&who).await?))
+}
+
+/// Asks the OpenID provider by which people sign in to the console what it says of itself, and for its keys.
+#[utoipa::path(get, operation_id = "host.check-sign-in", path = "/api/v1/host/sign-in", tag = "host", responses((status = 200, body = SignInReport), (status = 502, body = Words)))]
+pub(super) async fn sign_in(
+    State(host): State<Host>,
+    who: Who,
+    Extension(Public(base)): Extension<Public>,
+) -> Answer<SignInReport> {
+    Ok(Json(host.check_sign_in(&who, base.as_ref()).await?))
 }

@@ -6,13 +6,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
 use turnbuckle::{
-    Host, NewToken, PermissionSet, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, Whoami,
+    AccountOf, Host, NewToken, PermissionSet, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, Whoami,
 };
 use utoipa::ToSchema;
 
 use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
-use crate::input::{Json as Input, Path};
+use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
 
 /// Permission sets, by name.
@@ -90,6 +90,29 @@ pub(super) async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     host.remove_user(&who, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Binds an account at an OpenID provider to a user: whoever signs in to the console with it is that user.
+#[utoipa::path(post, operation_id = "setup.bind-account", path = "/api/v1/setup/users/{name}/identities", tag = "setup", params(("name" = String, Path)), request_body = AccountOf, responses((status = 200, body = UserView), (status = 404, body = Words), (status = 422, body = Words)))]
+pub(super) async fn bind(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+    Input(account): Input<AccountOf>,
+) -> Answer<UserView> {
+    Ok(Json(host.bind_account(&who, &name, account).await?))
+}
+
+/// Takes an account from a user. Its sessions end with their next request.
+#[utoipa::path(delete, operation_id = "setup.unbind-account", path = "/api/v1/setup/users/{name}/identities", tag = "setup", params(("name" = String, Path), AccountOf), responses((status = 204), (status = 404, body = Words), (status = 422, body = Words)))]
+pub(super) async fn unbind(
+    State(host): State<Host>,
+    who: Who,
+    Path(name): Path<String>,
+    Search(account): Search<AccountOf>,
+) -> Result<StatusCode, Problem> {
+    host.unbind_account(&who, &name, account).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -11,10 +11,10 @@ use crate::model::named::PrincipalKind;
 use crate::model::origin::Origin;
 use crate::model::secret::Secret;
 use crate::model::view::{
-    ConnectionDefinition, ConnectionView, ConnectorDefinition, Definitions, EditConnection,
-    ExternalCredentialDefinition, IdentityProviderDefinition, ImportAction, ImportRow, NamedCredentialDefinition,
-    NewConnection, PermissionSetDefinition, PrincipalDefinition, PutExternalCredential, PutIdentityProvider,
-    PutNamedCredential, PutPermissionSet, PutPrincipal, PutUser, UserDefinition,
+    AccountOf, ConnectionDefinition, ConnectionView, ConnectorDefinition, Definitions, EditConnection,
+    ExternalCredentialDefinition, IdentityProviderDefinition, IdentityView, ImportAction, ImportRow,
+    NamedCredentialDefinition, NewConnection, PermissionSetDefinition, PrincipalDefinition, PutExternalCredential,
+    PutIdentityProvider, PutNamedCredential, PutPermissionSet, PutPrincipal, PutUser, UserDefinition,
 };
 
 /// An import under way.
@@ -347,11 +347,14 @@ impl Importing<'_> {
         if let Some(why) = lacking {
             return self.blocked("user", new.name, why);
         }
+        let mut missing = new.identities;
+        missing.retain(|account| !old.iter().flat_map(|old| &old.identities).any(|bound| is(account, bound)));
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("enabled", new.enabled != old.enabled),
                 ("permission-sets", new.permission_sets != old.permission_sets),
+                ("identities", !missing.is_empty()),
             ])
         });
         let thing = Thing::of_setup("user", &new.name, old.is_some(), fields, Vec::new());
@@ -362,7 +365,11 @@ impl Importing<'_> {
                 enabled: Some(new.enabled),
                 expected: Expected::Any,
             };
-            host.put_user(actor, &new.name, put).await.map(drop)
+            host.put_user(actor, &new.name, put).await?;
+            for account in missing {
+                host.bind_account(actor, &new.name, account).await?;
+            }
+            Ok(())
         };
         self.settle(thing, doing).await;
     }
@@ -513,6 +520,16 @@ fn differ(new: &BTreeMap<String, String>, old: &BTreeMap<String, String>) -> boo
         new == old || origin(new).is_some_and(|new| origin(old) == Some(new))
     };
     new.iter().any(|(name, value)| !same(value.trim(), old.get(name).map_or("", String::as_str)))
+}
+
+/// Whether an account of the text is this one, which may have got its subject since.
+fn is(account: &AccountOf, bound: &IdentityView) -> bool {
+    let name = |name: &Option<String>| name.as_deref().map(str::to_lowercase);
+    let same = match &account.subject {
+        Some(subject) => Some(subject) == bound.subject.as_ref(),
+        None => account.account.is_some() && name(&account.account) == name(&bound.account),
+    };
+    same && account.issuer.as_ref().is_none_or(|issuer| *issuer == bound.issuer)
 }
 
 /// A secret that is given for what lacks it is a difference.

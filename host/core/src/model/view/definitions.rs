@@ -8,6 +8,7 @@ use crate::model::actor::Permission;
 use crate::model::connection::Visibility;
 use crate::model::named::{HeaderTemplate, PrincipalKind};
 use crate::model::secret::Secret;
+use crate::model::view::AccountOf;
 
 /// Everything that is set up, or a part of it. It names the secrets that there are, and holds none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +185,9 @@ pub struct UserDefinition {
     /// The permission sets held.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub permission_sets: BTreeSet<String>,
+    /// The accounts at OpenID providers that sign it in. An import adds those that are missing, and takes none away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<AccountOf>,
 }
 
 /// A connection. Whoever imports it owns it.

@@ -63,6 +63,9 @@ pub struct UserView {
     pub permission_sets: BTreeSet<String>,
     /// What these let the user do.
     pub permissions: BTreeSet<Permission>,
+    /// The accounts at OpenID providers that sign this user in.
+    #[serde(default)]
+    pub identities: Vec<IdentityView>,
     /// Grows with each change; the entity tag.
     #[serde(default)]
     pub version: u64,
@@ -74,6 +77,67 @@ pub struct UserView {
     pub updated_at: Timestamp,
     /// By whom.
     pub updated_by: String,
+}
+
+/// An account at an OpenID provider, as it is bound to a user. It is told by its subject, or by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AccountOf {
+    /// The provider's issuer URL; where none is given, that of the provider by which people sign in here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The provider's own id of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What the account is called, in place of a subject, such as its e-mail address: the first account of that name that
+    /// signs in is bound, by its subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+/// An account that signs a user in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct IdentityView {
+    /// The provider's issuer URL.
+    pub issuer: String,
+    /// The provider's own id of the account; none as long as nobody signed in with it.
+    pub subject: Option<String>,
+    /// What the account is called, where that is known.
+    pub account: Option<String>,
+    /// When it was bound.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub bound_at: Timestamp,
+    /// By whom.
+    pub bound_by: String,
+}
+
+/// By which provider people may sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInOffer {
+    /// What it is called.
+    pub label: String,
+    /// Its issuer URL.
+    pub issuer: String,
+}
+
+/// What a look at the provider found by which people sign in. All of it is empty where none is set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct SignInReport {
+    /// Its issuer URL.
+    pub issuer: Option<String>,
+    /// Where people are sent.
+    pub authorization_endpoint: Option<String>,
+    /// What has to be registered there, where it is known how this server is reached.
+    pub redirect_uri: Option<String>,
+    /// By what it may sign that somebody signed in.
+    pub algorithms: Vec<String>,
+    /// How many keys it publishes that could sign so.
+    pub keys: usize,
 }
 
 /// What a new token is made of.
