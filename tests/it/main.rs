@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where it finds what it did not expect")]
 
 mod access;
+mod account;
+mod account_attacks;
 mod attacks;
 mod audit;
 mod audit_chain;

@@ -27,6 +27,11 @@ pub const ROBOT: &str = "robot";
 /// Its secret.
 pub const ROBOT_SECRET: &str = "canary-robot-e07b2d8c31";
 
+/// The console of a Turnbuckle, which lets people in.
+pub const CONSOLE: &str = "console";
+/// Its secret.
+pub const CONSOLE_SECRET: &str = "canary-console-b81f6d2a97";
+
 /// A running provider. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Oidc {
@@ -72,6 +77,11 @@ impl Oidc {
             "clients": [
                 with(&person, &json!({"client_id": CLIENT, "client_secret": CLIENT_SECRET})),
                 with(&person, &json!({"client_id": PUBLIC, "token_endpoint_auth_method": "none"})),
+                {
+                    "client_id": CONSOLE, "client_secret": CONSOLE_SECRET, "application_type": "native",
+                    "redirect_uris": ["http://127.0.0.1/sign-in/oidc/callback"], "response_types": ["code"],
+                    "grant_types": ["authorization_code"],
+                },
                 {
                     "client_id": ROBOT, "client_secret": ROBOT_SECRET, "redirect_uris": [], "response_types": [],
                     "grant_types": ["client_credentials"],

@@ -44,7 +44,8 @@ pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };
 pub use users::{
-    AccountOf, CreatedToken, IdentityView, NewToken, PutPermissionSet, PutUser, SignInOffer, SignInReport, TokenView, Transfer, Transferred, UserView, Whoami,
+    AccountOf, CreatedToken, IdentityView, NewToken, PutPermissionSet, PutUser, SignInOffer, SignInReport, TokenView,
+    Transfer, Transferred, UserView, Whoami,
 };
 
 /// A part of a list, and where the next part begins.

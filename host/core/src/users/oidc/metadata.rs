@@ -60,16 +60,16 @@ impl Metadata {
     /// Where it stands.
     pub(super) fn place(issuer: &str) -> Result<Url, Error> {
         let text = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        Url::parse(&text).map_err(|error| unfit(format!("{text} is no URL: {error}")))
+        Url::parse(&text).map_err(|error| unfit(&format!("{text} is no URL: {error}")))
     }
 
     pub(super) fn read(issuer: &str, text: &[u8]) -> Result<Self, Error> {
         let document: Document = serde_json::from_slice(text)
-            .map_err(|error| unfit(format!("its document is not that of an OpenID provider: {error}")))?;
+            .map_err(|error| unfit(&format!("its document is not that of an OpenID provider: {error}")))?;
         if document.issuer != issuer {
             let words =
                 format!("it calls itself `{}`, and `sign-in.oidc.issuer` is `{issuer}`", shown(&document.issuer));
-            return Err(unfit(words));
+            return Err(unfit(&words));
         }
         // What the operator trusts by plain http is this one origin.
         let own = Url::parse(issuer).map(|url| url.origin());
@@ -82,7 +82,7 @@ impl Metadata {
         for (name, url) in endpoints {
             let fits = |url: &Url| url.scheme() == "https" || Ok(url.origin()) == own;
             if let Some(url) = url.filter(|url| !fits(url)) {
-                return Err(unfit(format!("its {name}, {}, is not reached by https", shown(url.as_str()))));
+                return Err(unfit(&format!("its {name}, {}, is not reached by https", shown(url.as_str()))));
             }
         }
         let said = &document.id_token_signing_alg_values_supported;
@@ -90,12 +90,12 @@ impl Metadata {
         let algorithms: Vec<_> = algorithms.map(|(algorithm, _)| algorithm).collect();
         if algorithms.is_empty() {
             let taken: Vec<_> = TAKEN.into_iter().map(|(_, name)| name).collect();
-            return Err(unfit(format!("it signs ID tokens by none of {}", taken.join(", "))));
+            return Err(unfit(&format!("it signs ID tokens by none of {}", taken.join(", "))));
         }
         if let Some(methods) = &document.code_challenge_methods_supported
             && !methods.iter().any(|method| method == "S256")
         {
-            return Err(unfit("it does not know PKCE by S256".into()));
+            return Err(unfit("it does not know PKCE by S256"));
         }
         Ok(Self { document, algorithms })
     }
@@ -137,9 +137,9 @@ impl Metadata {
             false => Ok(AuthType::RequestBody),
             true if takes("client_secret_basic") => Ok(AuthType::BasicAuth),
             true if takes("client_secret_post") => Ok(AuthType::RequestBody),
-            true => Err(unfit(
-                "its token endpoint takes a secret neither as client_secret_basic nor as client_secret_post".into(),
-            )),
+            true => {
+                Err(unfit("its token endpoint takes a secret neither as client_secret_basic nor as client_secret_post"))
+            }
         }
     }
 
@@ -154,7 +154,7 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !super::shifty(*c)).take(200).collect()
 }
 
-fn unfit(words: String) -> Error {
+fn unfit(words: &str) -> Error {
     Error::Upstream {
         rule: "provider-unfit",
         message: format!("the OpenID provider can't be used: {words}"),
@@ -222,14 +222,14 @@ impl Keys {
             keys: Vec<Json>,
         }
         let set: Set = serde_json::from_slice(text)
-            .map_err(|error| unfit(format!("what it publishes as its keys is no key set: {error}")))?;
+            .map_err(|error| unfit(&format!("what it publishes as its keys is no key set: {error}")))?;
         let usable = |key: Json| {
             let key: Jwk = serde_json::from_value(key).ok()?;
             metadata.algorithms.iter().any(|algorithm| fits(&key, *algorithm)).then_some(key)
         };
         let keys: Vec<_> = set.keys.into_iter().take(KEYS).filter_map(usable).collect();
         if keys.is_empty() {
-            return Err(unfit("it publishes no key that it could sign ID tokens with".into()));
+            return Err(unfit("it publishes no key that it could sign ID tokens with"));
         }
         *self = Self { read: Some((now, metadata.keys().clone())), keys };
         Ok(())
