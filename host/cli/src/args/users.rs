@@ -62,7 +62,6 @@ pub(crate) enum User {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "known-by", required = true, multiple = false, args = ["subject", "account"])]
 pub(crate) struct Account {
     /// The user's name
     pub(crate) name: String,
@@ -70,7 +69,7 @@ pub(crate) struct Account {
     #[arg(long, value_name = "URL")]
     pub(crate) issuer: Option<String>,
     /// The provider's own id of the account, as it says to whoever is not let in
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "account", conflicts_with = "account")]
     pub(crate) subject: Option<String>,
     /// What the account is called, such as its e-mail address: the first one of that name that signs in is bound, by its subject
     #[arg(long, value_name = "NAME")]
