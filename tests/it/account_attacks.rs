@@ -332,7 +332,7 @@ async fn a_callback_that_is_not_of_this_sign_in_is_refused_before_any_token_requ
 
     // Another browser, whether it began a sign-in itself or not; and a state that somebody made up.
     let other = forger.begin().await;
-    for proof in [None, Some(other.proof.clone()), Some(Secret::new("1777863721.made-up")), Some(Secret::new(""))] {
+    for proof in [None, Some(other.proof), Some(Secret::new("1777863721.made-up")), Some(Secret::new(""))] {
         let answer = told(forger.host.finish_sign_in(&forger.base, &own, proof).await);
         assert_eq!(answer, elsewhere);
     }
@@ -394,7 +394,8 @@ async fn a_state_serves_once_whatever_came_of_it_and_never_another_run_of_the_se
     let begun = forger.begin().await;
     let folder = tempfile::tempdir().unwrap();
     let again = open(folder.path(), &forger.issuer(), &forger.clock).await;
-    let answer = again.finish_sign_in(&forger.base, &forger.parameters(&begun), Some(begun.proof.clone())).await;
+    let parameters = forger.parameters(&begun);
+    let answer = again.finish_sign_in(&forger.base, &parameters, Some(begun.proof)).await;
     let elsewhere = "it was not begun in this browser, or came to an end before";
     assert_eq!(told(answer), format!("sign-in-state: this sign-in can't be finished: {elsewhere}"));
 }
