@@ -104,7 +104,7 @@ impl Users {
         let (who, now) = (actor.name().to_owned(), self.outside.now());
         self.store
             .write(move |writer| {
-                let user = writer.user(&name)?.ok_or_else(|| Error::not_found("user", &name))?;
+                let mut user = writer.user(&name)?.ok_or_else(|| Error::not_found("user", &name))?;
                 let field = if told.subject.is_some() { "subject" } else { "account" };
                 match writer.identity(&told.issuer, told.by())? {
                     Some(bound) if bound.user != name => {
@@ -116,6 +116,8 @@ impl Users {
                         let Told { issuer, subject, account } = told;
                         let bound = Identity { user: name, issuer, subject, account, bound_at: now, bound_by: who };
                         writer.put_identity(&bound)?;
+                        user.version = writer.next_version()?;
+                        writer.put_user(&user)?;
                         let event = done(now, &bound.bound_by, AuditAction::UserBind, &bound.user);
                         writer.audit(&event.with_fields(vec![field.to_owned()]).at_issuer(&bound.issuer))?;
                     }
@@ -138,6 +140,10 @@ impl Users {
                     return Err(Error::not_found("account of this user", told.shown()));
                 }
                 writer.remove_identity(&told.issuer, told.by())?;
+                if let Some(mut user) = writer.user(&name)? {
+                    user.version = writer.next_version()?;
+                    writer.put_user(&user)?;
+                }
                 Ok(writer.audit(&event)?)
             })
             .await
