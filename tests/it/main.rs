@@ -34,6 +34,7 @@ mod health_principals;
 mod health_tokens;
 mod input;
 mod kills;
+mod memory;
 mod metrics;
 mod named;
 mod named_sign_in;

@@ -7,13 +7,11 @@ use std::thread;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use turnbuckle_tests::browser::Browser;
-use turnbuckle_tests::leaks;
+use turnbuckle_tests::leaks::{self, STOLEN};
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
 use crate::oauth_attacks::{ACCESS, Begun, Ring};
 use crate::scene::{Scene, by_guest};
-
-const STOLEN: &str = "canary-stolen-83bd0f61aa";
 
 /// A code comes back to a connection with this service as its authorization server; gives the page at the end.
 fn exchanged(ring: &Ring, name: &str) -> String {

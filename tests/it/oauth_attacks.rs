@@ -12,14 +12,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::browser::{Browser, parameter, parameters, with_parameters};
+pub(crate) use turnbuckle_tests::leaks::{ACCESS, CLIENT_SECRET};
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::world::{Serving, World};
 
 use crate::oauth::{Stage, provider};
 use crate::scene::{BINARY, install, wrong_fields};
 
-pub(crate) const CLIENT_SECRET: &str = "canary-client-5d0be1f3a7";
-pub(crate) const ACCESS: &str = "canary-access-0b9d44e1c2";
 pub(crate) const CODE: &str = "canary-code-77b1d0a9f3";
 
 /// An honest service and an attacker's, each with an authorization server, and a server whose connections may reach both.

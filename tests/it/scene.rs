@@ -7,14 +7,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::components;
+pub(crate) use turnbuckle_tests::leaks::TOKEN;
 use turnbuckle_tests::tree;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::world::{Serving, World, target_of};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_turnbuckle-under-test");
-
-/// What the services of these tests take for a good token. Long enough never to be found by chance.
-pub(crate) const TOKEN: &str = "canary-7f3a91c2d4/+e5=b6";
 
 /// A world in which nothing was done yet.
 pub(crate) fn world() -> World {

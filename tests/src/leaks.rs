@@ -1,12 +1,56 @@
 //! Eyes that find a secret in whatever was left behind.
+//!
+//! Tests give the host secrets that they share, [`CANARIES`]. Whatever any test gets to see is searched for them as it comes,
+//! and all that its world holds on disk when that ends: each test shows, besides what it says, that nothing of them got out.
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::tree;
+
+/// What services take for a good token. Long enough, as all of these are, never to be found by chance.
+pub const TOKEN: &str = "canary-7f3a91c2d4/+e5=b6";
+/// The secret of an OAuth client.
+pub const CLIENT_SECRET: &str = "canary-client-5d0be1f3a7";
+/// An access token.
+pub const ACCESS: &str = "canary-access-0b9d44e1c2";
+/// A token that an attacker holds.
+pub const STOLEN: &str = "canary-stolen-83bd0f61aa";
+
+/// Secrets that are found nowhere, in no test.
+pub const CANARIES: [&str; 4] = [TOKEN, CLIENT_SECRET, ACCESS, STOLEN];
+
+/// Fails the test where one of the [`CANARIES`] stands in what the host said.
+#[track_caller]
+pub fn none_in(what: &str, bytes: &[u8]) {
+    let found = canaries().find(bytes);
+    // A test that fails already has said what matters.
+    assert!(
+        thread::panicking() || found.is_empty(),
+        "{what} holds a secret ({found:?}): {}",
+        String::from_utf8_lossy(bytes)
+    );
+}
+
+/// Fails the test where one of the [`CANARIES`] stands in a file below.
+#[track_caller]
+pub fn none_below(folder: &Path) {
+    if thread::panicking() {
+        return;
+    }
+    let found = canaries().find_below(folder);
+    assert!(found.is_empty(), "secrets were written: {found:?}");
+}
+
+fn canaries() -> &'static Finder {
+    static FINDER: OnceLock<Finder> = OnceLock::new();
+    FINDER.get_or_init(|| Finder::of(&CANARIES))
+}
 
 /// Every spelling of a secret that is looked for.
 pub fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -49,20 +93,12 @@ pub fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 /// How a secret stands in these bytes, if it does.
 pub fn in_bytes(haystack: &[u8], secret: &str) -> Vec<&'static str> {
-    Finder::of(secret).find(haystack)
+    Finder::of(&[secret]).find(haystack)
 }
 
 /// Files below that hold a secret, with how it stands there.
 pub fn in_folder(folder: &Path, secret: &str) -> Vec<String> {
-    let finder = Finder::of(secret);
-    let mut found = Vec::new();
-    tree::files(folder, &mut |path| {
-        let Ok(bytes) = fs::read(path) else { return };
-        for name in finder.find(&bytes) {
-            found.push(format!("{} ({name})", path.display()));
-        }
-    });
-    found
+    Finder::of(&[secret]).find_below(folder)
 }
 
 /// A data directory has files of tens of megabytes: looking byte by byte for each spelling would take minutes.
@@ -72,11 +108,22 @@ struct Finder {
 }
 
 impl Finder {
-    fn of(secret: &str) -> Self {
-        let spellings = spellings(secret);
+    fn of(secrets: &[&str]) -> Self {
+        let spellings: Vec<_> = secrets.iter().flat_map(|secret| spellings(secret)).collect();
         let automaton = aho_corasick::AhoCorasick::new(spellings.iter().map(|(_, needle)| needle))
-            .expect("a dozen short patterns make an automaton");
+            .expect("some dozens of short patterns make an automaton");
         Self { spellings, automaton }
+    }
+
+    fn find_below(&self, folder: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        tree::files(folder, &mut |path| {
+            let Ok(bytes) = fs::read(path) else { return };
+            for name in self.find(&bytes) {
+                found.push(format!("{} ({name})", path.display()));
+            }
+        });
+        found
     }
 
     fn find(&self, bytes: &[u8]) -> Vec<&'static str> {

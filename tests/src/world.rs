@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::api::Api;
+use crate::leaks;
 
 /// How long a server may take to begin or to end before a test gives up on it: `up` builds connectors first.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -115,6 +116,12 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        leaks::none_below(&self.data());
+    }
+}
+
 /// What a finished command left behind.
 #[derive(Debug, Clone)]
 pub struct Ran {
@@ -138,6 +145,8 @@ impl Ran {
             drop(stdin.write_all(input.as_bytes()));
         }
         let output = child.wait_with_output().expect("the binary ends");
+        leaks::none_in("standard output", &output.stdout);
+        leaks::none_in("standard error", &output.stderr);
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
@@ -219,7 +228,11 @@ impl Waiting {
         for reader in std::mem::take(&mut self.readers) {
             reader.join().expect("no reader panics");
         }
-        let text = |printed: &Mutex<String>| printed.lock().expect("no reader panics").clone();
+        let text = |printed: &Mutex<String>| {
+            let text = printed.lock().expect("no reader panics").clone();
+            leaks::none_in("what the command printed", text.as_bytes());
+            text
+        };
         Ran { code: status.code().unwrap_or(-1), out: text(&self.out), err: text(&self.err) }
     }
 }
@@ -288,6 +301,15 @@ impl Serving {
         self.end();
     }
 
+    /// Ends it as a fault of its own would, and says how the system saw that.
+    pub fn abort(mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::ABORT).expect("it runs");
+        let status = self.child.wait().expect("it ends");
+        self.end();
+        status
+    }
+
     /// Asks it to end, and starts another one on the same data.
     pub fn restart(&mut self, world: &World) {
         self.end();
@@ -321,6 +343,7 @@ impl Serving {
             drop(self.child.kill());
         }
         drop(self.child.wait());
+        leaks::none_in("what the server printed", self.printed.lock().expect("no reader panics").as_bytes());
     }
 }
 

@@ -38,6 +38,7 @@ use output::Output;
 pub fn main() -> ExitCode {
     // First of all: a process that was started to compile a connector must not do anything else.
     turnbuckle::compile_worker();
+    keep_memory_off_disk();
     let Arguments { global, command } = Arguments::parse();
     let (output, asked) = (Output::new(global.output), global.log.clone());
     let serving = matches!(command, Command::Up(_) | Command::Serve(_));
@@ -66,6 +67,13 @@ pub fn main() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// Secrets in use stand in this process's memory, so a crash leaves no core dump, and other processes of the same user can't read
+/// it. Where the system knows no such switch, the command works all the same.
+fn keep_memory_off_disk() {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).ok();
 }
 
 async fn run(command: Command, session: &Session) -> Result<(), Error> {
