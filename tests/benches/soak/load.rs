@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use turnbuckle::{AuditFilter, Error, Host};
+use turnbuckle::{ActivityFilter, AuditFilter, Error, Host};
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
 use crate::stage::Stage;
@@ -28,7 +28,7 @@ pub(crate) fn answer(upstream: &Upstream) {
     let mut asked = 0_u32;
     upstream.on("GET", "/moody", move |_| {
         asked += 1;
-        Reply::status(if asked % 3 == 0 { 503 } else { 200 })
+        Reply::status(if asked.is_multiple_of(3) { 503 } else { 200 })
     });
     let mut given = 0_u64;
     upstream.on("POST", "/token", move |_| {
@@ -39,7 +39,7 @@ pub(crate) fn answer(upstream: &Upstream) {
     let mut delivered = 0_u32;
     upstream.on("POST", "/webhook", move |_| {
         delivered += 1;
-        Reply::status(if delivered % 50 == 0 { 500 } else { 204 })
+        Reply::status(if delivered.is_multiple_of(50) { 500 } else { 204 })
     });
 }
 
@@ -260,7 +260,7 @@ impl Worker {
                 host.delete_connection(&actor, &name).await
             }
             Step::Flow => self.flow(&orders).await,
-            Step::Activity => host.connection_activity(&actor, &orders, None, None).await.map(drop),
+            Step::Activity => host.connection_activity(&actor, &orders, &ActivityFilter::default()).await.map(drop),
             Step::Audit => host.audit(&actor, &AuditFilter::default()).await.map(drop),
             Step::UserAndToken => self.user_and_token().await,
             Step::Export => host.export_definitions(&actor).map(drop),

@@ -113,6 +113,9 @@ impl Rows {
     }
 }
 
+type Latency = fn(&Minute) -> f64;
+type Count = fn(&Minute) -> usize;
+
 /// Everything that was seen.
 #[derive(Debug)]
 pub(crate) struct Verdicts {
@@ -127,12 +130,12 @@ impl Verdicts {
         let warm: Vec<_> = self.minutes.iter().filter(|minute| minute.number > WARM).collect();
         let slope = slope(warm.iter().map(|minute| (f64::from(minute.number), minute.resident / MIB)));
         let (begin, end) = warm.split_at(warm.len() / 2);
-        let mean = |minutes: &[&Minute], of: fn(&Minute) -> f64| {
+        let mean = |minutes: &[&Minute], of: Latency| {
             minutes.iter().map(|minute| of(minute)).sum::<f64>() / minutes.len().max(1) as f64
         };
         let mut verdicts =
             vec![("memory", format!("{slope:+.3} MiB a minute after the tenth (less than 0.5)"), slope < 0.5)];
-        let kinds: [(_, fn(&Minute) -> f64); 4] = [
+        let kinds: [(_, Latency); 4] = [
             ("inside, p50", |minute| minute.inside[0].as_secs_f64()),
             ("inside, p99", |minute| minute.inside[1].as_secs_f64()),
             ("outside, p50", |minute| minute.outside[0].as_secs_f64()),
@@ -142,8 +145,8 @@ impl Verdicts {
             let ratio = mean(end, of) / mean(begin, of);
             verdicts.push((name, format!("{ratio:.2} × between the halves (at most 1.25)"), ratio <= 1.25));
         }
-        let most = |minutes: &[&Minute], of: fn(&Minute) -> usize| minutes.iter().map(|minute| of(minute)).max();
-        let counts: [(_, fn(&Minute) -> usize); 2] =
+        let most = |minutes: &[&Minute], of: Count| minutes.iter().map(|minute| of(minute)).max();
+        let counts: [(_, Count); 2] =
             [("descriptors", |minute| minute.descriptors), ("threads", |minute| minute.threads)];
         for (name, of) in counts {
             let (begin, end) = (most(begin, of).unwrap_or_default(), most(end, of).unwrap_or_default());

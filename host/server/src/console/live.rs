@@ -58,7 +58,7 @@ pub(crate) async fn follow(
         None => (None, watch::channel(false).1),
     };
     let following = Following {
-        host: console.host.clone(),
+        host: console.host,
         entered,
         changes,
         seen,
