@@ -61,3 +61,4 @@ mod upgrade;
 mod users;
 mod webhook_retries;
 mod webhooks;
+mod whatif;

@@ -152,6 +152,14 @@ pub(crate) struct Restore {
     pub(crate) force: bool,
 }
 
+/// Whether a change is made, or only told about.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct DryRun {
+    /// Only say what would happen: which connections and flows would break
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
     /// What `export` wrote; - for standard input

@@ -13,11 +13,12 @@ use turnbuckle::{
 
 use crate::Session;
 use crate::args::connection::{
-    self as args, Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Transfer, Verb,
+    self as args, Authorize, Create, Edit, Fields, Key, List, PageOf, Reconnect, Switch, Transfer, Verb,
 };
 use crate::client::{Client, Document};
 use crate::exit::Error;
 use crate::output::{Output, can_ask};
+use crate::preview;
 use crate::secret::{self, SecretArgument};
 use crate::show::{connections as show, health};
 
@@ -40,22 +41,20 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         }
         Verb::Edit(edit) => self::edit(edit, &client, output).await,
         Verb::Test(Key { key }) => tested(&client.post(&["connections", &key, "test"]).answer().await?, output),
-        Verb::Enable(Key { key }) => {
-            let document = client.post(&["connections", &key, "enable"]).answer().await?;
-            output.document(&document, show::one)
-        }
-        Verb::Disable(Key { key }) => {
-            let document = client.post(&["connections", &key, "disable"]).answer().await?;
-            output.document(&document, show::one)
-        }
+        Verb::Enable(given) => switch(given, "enable", &client, output).await,
+        Verb::Disable(given) => switch(given, "disable", &client, output).await,
         Verb::Transfer(Transfer { key, to, visibility }) => {
             let body = json!({"to": to, "visibility": visibility});
             let call = client.post(&["connections", &key, "transfer"]).json(&body);
             let document: Document<Transferred> = call.answer().await?;
             output.document(&document, crate::show::users::transferred)
         }
-        Verb::Delete(Key { key }) => {
-            client.delete(&["connections", &key]).done().await?;
+        Verb::Delete(Switch { key, asked }) => {
+            let call = client.delete(&["connections", &key]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The connection {key} is deleted."))
         }
         Verb::Flows(Key { key }) => {
@@ -80,6 +79,14 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
         }
         Verb::Send(send) => send::run(send, &client, output).await,
     }
+}
+
+async fn switch(given: Switch, what: &str, client: &Client, output: Output) -> Result<(), Error> {
+    let call = client.post(&["connections", &given.key, what]);
+    if given.asked.dry_run {
+        return preview::tell(call, output).await;
+    }
+    output.document(&call.answer().await?, show::one)
 }
 
 /// Says how the next part of a list is had.
@@ -195,7 +202,11 @@ async fn edit(edit: Edit, client: &Client, output: Output) -> Result<(), Error> 
     put(&mut body, "protocol", edit.protocol);
     let visibility = if edit.private { Some("private") } else { edit.shared.then_some("shared") };
     put(&mut body, "visibility", visibility);
-    tested(&client.patch(&["connections", &edit.key]).json(&body).answer().await?, output)
+    let call = client.patch(&["connections", &edit.key]).json(&body);
+    if edit.asked.dry_run {
+        return preview::tell(call, output).await;
+    }
+    tested(&call.answer().await?, output)
 }
 
 async fn reconnect(reconnect: Reconnect, session: &Session) -> Result<(), Error> {

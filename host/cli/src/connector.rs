@@ -8,11 +8,13 @@ use serde_json::json;
 use turnbuckle::{ConnectorView, UpgradeReport};
 
 use crate::Session;
+use crate::args::DryRun;
 use crate::args::connector::{List, Upgrade, Verb};
 use crate::client::{Client, Document};
 use crate::connection::put;
 use crate::exit::Error;
 use crate::output::Output;
+use crate::preview;
 use crate::show::connectors as show;
 
 pub(crate) use compile::{compile, components, road};
@@ -30,12 +32,17 @@ pub(crate) async fn run(verb: Verb, session: &Session) -> Result<(), Error> {
             let document = session.client().await?.get(&["connectors", &name]).answer().await?;
             output.document(&document, show::one)
         }
-        Verb::Enable { name } => switch(&name, "enabled", true, session).await,
-        Verb::Disable { name } => switch(&name, "enabled", false, session).await,
-        Verb::Feature { name, off } => switch(&name, "featured", !off, session).await,
+        Verb::Enable { name, asked } => switch(&name, ("enabled", true), asked, session).await,
+        Verb::Disable { name, asked } => switch(&name, ("enabled", false), asked, session).await,
+        Verb::Feature { name, off } => switch(&name, ("featured", !off), DryRun { dry_run: false }, session).await,
         Verb::Upgrade(upgrade) => self::upgrade(upgrade, session).await,
-        Verb::Remove { name } => {
-            session.client().await?.delete(&["connectors", &name]).done().await?;
+        Verb::Remove { name, asked } => {
+            let client = session.client().await?;
+            let call = client.delete(&["connectors", &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The connector {name} is removed."))
         }
     }
@@ -51,10 +58,13 @@ async fn list(list: List, client: &Client, output: Output) -> Result<(), Error> 
     output.document(&document, |connectors| show::list(connectors))
 }
 
-async fn switch(name: &str, what: &str, on: bool, session: &Session) -> Result<(), Error> {
+async fn switch(name: &str, (what, on): (&str, bool), asked: DryRun, session: &Session) -> Result<(), Error> {
     let client = session.client().await?;
-    let document: Document<ConnectorView> =
-        client.patch(&["connectors", name]).json(&json!({what: on})).answer().await?;
+    let call = client.patch(&["connectors", name]).json(&json!({what: on}));
+    if asked.dry_run {
+        return preview::tell(call, session.output).await;
+    }
+    let document: Document<ConnectorView> = call.answer().await?;
     if session.output.is_json() {
         return session.output.json(&document.json);
     }

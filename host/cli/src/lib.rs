@@ -15,6 +15,7 @@ mod exit;
 mod flow;
 mod health;
 mod output;
+mod preview;
 mod progress;
 mod secret;
 mod setup;

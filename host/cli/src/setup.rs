@@ -12,6 +12,7 @@ use crate::args::setup::{IdentityProvider, Put, Verb};
 use crate::client::Document;
 use crate::connection::{put, settings};
 use crate::exit::Error;
+use crate::preview;
 use crate::secret;
 use crate::show::setup as show;
 
@@ -36,8 +37,12 @@ async fn identity_provider(verb: IdentityProvider, session: &Session) -> Result<
     let path = ["setup", "identity-providers"];
     match verb {
         IdentityProvider::Put(given) => {
+            let asked = given.asked;
             let (name, body) = body(given)?;
             let call = client.put(&[path[0], path[1], &name]).json(&body);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
             let document: Document<IdentityProviderView> = call.answer().await?;
             output.document(&document, show::one)
         }
@@ -49,15 +54,19 @@ async fn identity_provider(verb: IdentityProvider, session: &Session) -> Result<
             let document: Document<IdentityProviderView> = client.get(&[path[0], path[1], &name]).answer().await?;
             output.document(&document, show::one)
         }
-        IdentityProvider::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        IdentityProvider::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The identity provider {name} is removed."))
         }
     }
 }
 
 fn body(given: Put) -> Result<(String, Value), Error> {
-    let Put { name, label, connector, protocol, client_id, set, secret } = given;
+    let Put { name, label, connector, protocol, client_id, set, secret, asked: _ } = given;
     let mut secrets = secret::read(&secret, crate::variable, std::io::stdin())?;
     let client_secret = secrets.remove("client-secret");
     if let Some(other) = secrets.keys().next() {

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod health;
 pub(crate) mod named;
+pub(crate) mod preview;
 pub(crate) mod setup;
 pub(crate) mod upkeep;
 pub(crate) mod users;

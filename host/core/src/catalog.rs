@@ -46,6 +46,11 @@ impl Catalog {
         Self { store, runtime, components, outside }
     }
 
+    /// The same catalog over another handle of its store.
+    pub(crate) fn over(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     /// Puts components where they belong that a backup brought along.
     pub(crate) async fn unpack(&self) -> Result<(), Error> {
         for digest in self.store.read(|reader| reader.components())? {

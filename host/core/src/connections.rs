@@ -98,6 +98,13 @@ impl Connections {
         Self { parts, ..self.clone() }
     }
 
+    /// The same connections over another handle of their store.
+    pub(crate) fn over(&self, store: Store) -> Self {
+        let (catalog, credentials) = (self.catalog.over(store.clone()), self.credentials.over(store.clone()));
+        let parts = Parts { store, catalog, credentials, ..self.parts.clone() };
+        Self { parts, ..self.clone() }
+    }
+
     /// The connection of this id or name, where the actor may know of it.
     pub(crate) fn find(&self, actor: &Actor, key: &str) -> Result<Connection, Error> {
         self.find_shared(actor, key).map(Arc::unwrap_or_clone)

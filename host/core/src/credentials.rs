@@ -35,7 +35,7 @@ use crate::store::Store;
 use vault::{Vault, VaultError};
 
 pub(crate) use grant::{Obtained, Opened};
-pub(crate) use named::Endpoint;
+pub(crate) use named::{Endpoint, Footing, Hindrance};
 pub(crate) use native::protocols;
 pub(crate) use pace::{Pace, held, is_held};
 pub use sign_in::sign_in_cookie;
@@ -104,6 +104,12 @@ impl Credentials {
     pub(crate) fn new(parts: Parts) -> Self {
         let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
         Self { parts, kept, renewing: Arc::default(), pace: None }
+    }
+
+    /// The same credentials over another handle of their store.
+    pub(crate) fn over(&self, store: Store) -> Self {
+        let parts = Parts { catalog: self.catalog.over(store.clone()), store, ..self.parts.clone() };
+        Self { parts, ..self.clone() }
     }
 
     pub(crate) fn vault(&self) -> &Vault {

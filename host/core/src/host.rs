@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod named;
 mod open;
+mod preview;
 mod removal;
 mod sign_in;
 mod users;

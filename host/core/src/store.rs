@@ -26,6 +26,7 @@ mod health;
 mod known;
 mod named;
 mod notes;
+mod rehearsal;
 mod schema;
 mod tables;
 mod transaction;
@@ -63,6 +64,7 @@ use committer::{Job, Message, Prepared};
 use engine::Engine;
 use known::Known;
 use notes::Notes;
+use rehearsal::Rehearsal;
 use schema::Schema;
 
 /// A handle to the open store. Clones share it; it is closed when the last one is dropped, which waits for the commit under
@@ -70,6 +72,8 @@ use schema::Schema;
 #[derive(Clone)]
 pub(crate) struct Store {
     inner: Arc<Inner>,
+    /// Of a handle whose changes are taken back.
+    rehearsal: Option<Rehearsal>,
 }
 
 struct Inner {
@@ -149,7 +153,7 @@ impl Store {
             jobs: Some(jobs),
             thread: Some(thread),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), rehearsal: None })
     }
 
     /// Reads from one snapshot. Keep it short: while it is held, what is replaced cannot be freed.
@@ -183,6 +187,26 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let Some(rehearsal) = &self.rehearsal else { return self.hand_over(change).await };
+        let Some(before) = rehearsal.take() else { return Err(StoreError::Rehearsed.into()) };
+        self.hand_over(move |writer| {
+            let after = before(writer)?;
+            change(writer)?;
+            after(writer)?;
+            // What fails is undone.
+            Err(StoreError::Rehearsed.into())
+        })
+        .await
+    }
+
+    async fn hand_over<T, E>(
+        &self,
+        change: impl FnOnce(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |writer| {
             let result = writer.map_err(E::from).and_then(change);
@@ -205,7 +229,8 @@ impl Store {
     /// Puts down what happened, for the audit, and does not wait: it is on the disk a moment later, and no later than what the
     /// same caller writes next. A power cut in that moment takes it away; so does a queue that is full, and the audit says so.
     pub(crate) fn note(&self, event: AuditEvent) {
-        if self.inner.notes.add(event)
+        if self.rehearsal.is_none()
+            && self.inner.notes.add(event)
             && let Some(jobs) = &self.inner.jobs
         {
             // Where the writer is gone, there is nobody to keep anything.

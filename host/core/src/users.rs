@@ -6,7 +6,7 @@
 mod identities;
 pub(crate) mod oidc;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -424,6 +424,12 @@ pub(crate) fn standing(store: &Store, name: &str) -> Result<Option<Actor>, Error
         Some(user) => Ok(Some(Actor::new(name, permissions_of(reader, &user)?))),
         None => Ok(None),
     })?)
+}
+
+/// What each user may do.
+pub(crate) fn everybody(reader: &Reader<'_>) -> Result<BTreeMap<String, BTreeSet<Permission>>, StoreError> {
+    let may = |user: User| Ok((user.name.clone(), permissions_of(reader, &user)?));
+    reader.users()?.into_iter().map(may).collect()
 }
 
 /// What a user may do: nothing where it is disabled.

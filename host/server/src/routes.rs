@@ -11,6 +11,7 @@ mod health;
 mod host;
 mod links;
 mod named;
+mod preview;
 mod send;
 mod setup;
 mod tag;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::pair;
+use super::{DryRun, pair};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -22,13 +22,13 @@ pub(crate) enum Verb {
     /// Try a new credential; only one that passes replaces the old one
     Reconnect(Reconnect),
     /// Switch it on
-    Enable(Key),
+    Enable(Switch),
     /// Switch it off: test and send are refused
-    Disable(Key),
+    Disable(Switch),
     /// Make another user its owner
     Transfer(Transfer),
     /// Delete it; refused while a flow uses it
-    Delete(Key),
+    Delete(Switch),
     /// Flows that use it
     Flows(Key),
     /// Who changed it, newest first
@@ -43,6 +43,15 @@ pub(crate) enum Verb {
 pub(crate) struct Key {
     /// Id or name
     pub(crate) key: String,
+}
+
+/// A change that takes no more than a name.
+#[derive(Debug, Args)]
+pub(crate) struct Switch {
+    /// Id or name
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +152,8 @@ pub(crate) struct Edit {
     pub(crate) shared: bool,
     #[command(flatten)]
     pub(crate) fields: Fields,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 #[derive(Debug, Args)]

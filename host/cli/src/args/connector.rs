@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::DryRun;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Begin a connector: a small crate that builds and passes its tests
@@ -45,11 +47,15 @@ pub(crate) enum Verb {
     Enable {
         /// NAME, or NAME@VERSION
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
     /// Let no new connections be made with it
     Disable {
         /// NAME, or NAME@VERSION
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
     /// Put it under "Get started"
     Feature {
@@ -65,6 +71,8 @@ pub(crate) enum Verb {
     Remove {
         /// NAME, or NAME@VERSION
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 

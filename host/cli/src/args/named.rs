@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::DryRun;
 use super::connection::{Browser, Fields};
 use crate::secret::SecretArgument;
 
@@ -22,6 +23,8 @@ pub(crate) enum ExternalCredential {
     Remove {
         /// Its name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 
@@ -36,6 +39,8 @@ pub(crate) struct PutExternalCredential {
     pub(crate) protocol: Protocol,
     #[command(flatten)]
     pub(crate) fields: Fields,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 /// How a credential signs in.
@@ -67,6 +72,8 @@ pub(crate) enum Principal {
     Remove {
         /// Its name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 
@@ -85,6 +92,8 @@ pub(crate) struct PutPrincipal {
     pub(crate) per_user: bool,
     #[command(flatten)]
     pub(crate) fields: Fields,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +121,8 @@ pub(crate) enum NamedCredential {
     Remove {
         /// Its name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 
@@ -155,4 +166,6 @@ pub(crate) struct PutNamedCredential {
     /// A secret: NAME=@FILE, NAME=env:VARIABLE or NAME=- for standard input
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) secret: Vec<SecretArgument>,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }

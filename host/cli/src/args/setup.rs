@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{events, named, pair, users};
+use super::{DryRun, events, named, pair, users};
 use crate::secret::SecretArgument;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +48,8 @@ pub(crate) enum IdentityProvider {
     Remove {
         /// Its name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 
@@ -73,4 +75,6 @@ pub(crate) struct Put {
     /// Its secret: client-secret=@FILE, client-secret=env:VARIABLE or client-secret=- for standard input
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) secret: Vec<SecretArgument>,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }

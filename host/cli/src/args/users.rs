@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::DryRun;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PermissionSet {
     /// Make a permission set, or change it; what is left out stays
@@ -17,6 +19,8 @@ pub(crate) enum PermissionSet {
     Remove {
         /// Its name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
 }
 
@@ -37,6 +41,8 @@ pub(crate) struct PutPermissionSet {
     /// Opens no principal any more
     #[arg(long, conflicts_with = "principal")]
     pub(crate) no_principal: bool,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +60,8 @@ pub(crate) enum User {
     Remove {
         /// The user's name
         name: String,
+        #[command(flatten)]
+        asked: DryRun,
     },
     /// Let an account at an OpenID provider sign a user in to the console
     Bind(Account),
@@ -95,6 +103,8 @@ pub(crate) struct PutUser {
     /// Lets the user do again what its permission sets say
     #[arg(long)]
     pub(crate) enable: bool,
+    #[command(flatten)]
+    pub(crate) asked: DryRun,
 }
 
 #[derive(Debug, Subcommand)]

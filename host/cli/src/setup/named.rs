@@ -10,6 +10,7 @@ use crate::client::Document;
 use crate::connection::authorize::{self, Listening};
 use crate::connection::{put, read_secrets, settings};
 use crate::exit::Error;
+use crate::preview;
 use crate::secret;
 use crate::show::named as show;
 
@@ -17,12 +18,15 @@ pub(crate) async fn external_credential(verb: args::ExternalCredential, session:
     let (client, output) = (session.client().await?, session.output);
     let path = ["setup", "external-credentials"];
     match verb {
-        args::ExternalCredential::Put(args::PutExternalCredential { name, label, protocol, fields }) => {
+        args::ExternalCredential::Put(args::PutExternalCredential { name, label, protocol, fields, asked }) => {
             let mut body = given(&fields)?;
             put(&mut body, "label", label);
             put(&mut body, "headers", headers(&protocol.header)?);
             put(&mut body, "protocol", protocol.protocol);
             let call = client.put(&[path[0], path[1], &name]).json(&body);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
             let document: Document<ExternalCredentialView> = call.answer().await.map_err(see_protocols)?;
             output.document(&document, show::external)
         }
@@ -39,8 +43,12 @@ pub(crate) async fn external_credential(verb: args::ExternalCredential, session:
             let document: Document<Vec<CredentialProtocol>> = call.answer().await?;
             output.document(&document, |protocols| show::protocols(protocols))
         }
-        args::ExternalCredential::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        args::ExternalCredential::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The external credential {name} is removed."))
         }
     }
@@ -61,6 +69,9 @@ pub(crate) async fn principal(verb: args::Principal, session: &Session) -> Resul
             put(&mut body, "external-credential", given.external_credential);
             put(&mut body, "kind", given.per_user.then_some("per-user"));
             let call = client.put(&[path[0], path[1], &given.name]).json(&body);
+            if given.asked.dry_run {
+                return preview::tell(call, output).await;
+            }
             let document: Document<PrincipalView> = call.answer().await?;
             output.document(&document, show::principal)
         }
@@ -72,8 +83,12 @@ pub(crate) async fn principal(verb: args::Principal, session: &Session) -> Resul
             let document: Document<PrincipalView> = client.get(&[path[0], path[1], &name]).answer().await?;
             output.document(&document, show::principal)
         }
-        args::Principal::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        args::Principal::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The principal {name} is removed, with what it held."))
         }
     }
@@ -84,9 +99,12 @@ pub(crate) async fn named_credential(verb: args::NamedCredential, session: &Sess
     let path = ["setup", "named-credentials"];
     match verb {
         args::NamedCredential::Put(given) => {
-            let name = given.name.clone();
+            let (name, asked) = (given.name.clone(), given.asked);
             let body = named_body(given)?;
             let call = client.put(&[path[0], path[1], &name]).json(&body);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
             let document: Document<NamedCredentialView> = call.answer().await.map_err(see_protocols)?;
             output.document(&document, show::one)?;
             for warning in &document.view.warnings {
@@ -102,8 +120,12 @@ pub(crate) async fn named_credential(verb: args::NamedCredential, session: &Sess
             let document: Document<NamedCredentialView> = client.get(&[path[0], path[1], &name]).answer().await?;
             output.document(&document, show::one)
         }
-        args::NamedCredential::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        args::NamedCredential::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The named credential {name} is removed. What it stood on stays."))
         }
     }

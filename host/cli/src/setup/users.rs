@@ -8,18 +8,29 @@ use crate::args::users as args;
 use crate::client::Document;
 use crate::connection::put;
 use crate::exit::Error;
+use crate::preview;
 use crate::show::users as show;
 
 pub(crate) async fn permission_set(verb: args::PermissionSet, session: &Session) -> Result<(), Error> {
     let (client, output) = (session.client().await?, session.output);
     let path = ["setup", "permission-sets"];
     match verb {
-        args::PermissionSet::Put(args::PutPermissionSet { name, label, permission, principal, no_principal }) => {
+        args::PermissionSet::Put(args::PutPermissionSet {
+            name,
+            label,
+            permission,
+            principal,
+            no_principal,
+            asked,
+        }) => {
             let mut body = json!({});
             put(&mut body, "label", label);
             put(&mut body, "permissions", (!permission.is_empty()).then_some(permission));
             put(&mut body, "principals", (no_principal || !principal.is_empty()).then_some(principal));
             let call = client.put(&[path[0], path[1], &name]).json(&body);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
             let document: Document<PermissionSet> = call.answer().await?;
             output.document(&document, show::set)
         }
@@ -31,8 +42,12 @@ pub(crate) async fn permission_set(verb: args::PermissionSet, session: &Session)
             let document: Document<PermissionSet> = client.get(&[path[0], path[1], &name]).answer().await?;
             output.document(&document, show::set)
         }
-        args::PermissionSet::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        args::PermissionSet::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The permission set {name} is removed."))
         }
     }
@@ -48,8 +63,11 @@ pub(crate) async fn user(verb: args::User, session: &Session) -> Result<(), Erro
             let sets = (given.no_permission_set || !given.permission_set.is_empty()).then_some(given.permission_set);
             put(&mut body, "permission-sets", sets);
             put(&mut body, "enabled", if given.disable { Some(false) } else { given.enable.then_some(true) });
-            let document: Document<UserView> =
-                client.put(&[path[0], path[1], &given.name]).json(&body).answer().await?;
+            let call = client.put(&[path[0], path[1], &given.name]).json(&body);
+            if given.asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            let document: Document<UserView> = call.answer().await?;
             output.document(&document, show::user)
         }
         args::User::List => {
@@ -60,8 +78,12 @@ pub(crate) async fn user(verb: args::User, session: &Session) -> Result<(), Erro
             let document: Document<UserView> = client.get(&[path[0], path[1], &name]).answer().await?;
             output.document(&document, show::user)
         }
-        args::User::Remove { name } => {
-            client.delete(&[path[0], path[1], &name]).done().await?;
+        args::User::Remove { name, asked } => {
+            let call = client.delete(&[path[0], path[1], &name]);
+            if asked.dry_run {
+                return preview::tell(call, output).await;
+            }
+            call.done().await?;
             output.done(&format!("The user {name} is removed, with its tokens."))
         }
         args::User::Bind(args::Account { name, issuer, subject, account }) => {

@@ -174,13 +174,14 @@ pub(crate) fn upgraded(report: &UpgradeReport) -> String {
     facts.text("Moved", &format!("{moved} of {}", count(report.connections.len() as u64, "connection")));
     let mut text = facts.into_text();
     if !report.connections.is_empty() {
-        let mut rows = Rows::new(&["connection", "from", "moved", "attention"]);
+        let mut rows = Rows::new(&["connection", "from", "moved", "attention", "flows"]);
         for row in &report.connections {
             rows.row([
                 cell(&row.name),
                 cell(row.from.to_string()),
                 cell(yes_no(row.moved)),
                 cell(row.attention.join("; ")),
+                cell(row.flows.iter().map(|flow| flow.name.as_str()).collect::<Vec<_>>().join(", ")),
             ]);
         }
         text.push_str(&format!("\n\n{}", rows.text()));

@@ -496,9 +496,9 @@ impl Connections {
         Ok(saved)
     }
 
-    /// After a change: what is switched off stays untested.
+    /// After a change: what is switched off stays untested, and so does what was only rehearsed.
     async fn retest(&self, actor: &Actor, connection: &Connection) -> Result<(), Error> {
-        match connection.enabled && connection.complete {
+        match connection.enabled && connection.complete && !self.store.is_rehearsing() {
             true => self.test_stored(actor, connection.clone()).await,
             false => Ok(()),
         }

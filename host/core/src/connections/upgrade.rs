@@ -6,13 +6,13 @@ use super::change::Obtaining;
 use super::{Connections, form, named, visible};
 use crate::catalog::differences;
 use crate::credentials::Pinned;
-use crate::model::actor::Actor;
+use crate::model::actor::{Actor, Permission};
 use crate::model::connection::{ChangeKind, Connection, Visibility};
 use crate::model::connector::Installed;
 use crate::model::error::Error;
 use crate::model::event::{ConnectorUpgraded, EventData, Telling};
 use crate::model::id::ConnectionId;
-use crate::model::view::{ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
+use crate::model::view::{AffectedFlow, ConnectorKey, Upgrade, UpgradeReport, UpgradeRow};
 
 const MOST: usize = 1_000_000;
 
@@ -66,13 +66,15 @@ impl Connections {
             let (id, name, from) = (connection.id, shown(actor, &connection), connection.connector.version.clone());
             // One that can't be moved does not hide what became of the others.
             let row = self.move_one(actor, connection, &target, &ask).await;
-            report.connections.push(row.unwrap_or_else(|error| UpgradeRow {
+            let row = row.unwrap_or_else(|error| UpgradeRow {
                 id,
                 name,
                 from,
                 moved: false,
                 attention: vec![error.to_string()],
-            }));
+                flows: Vec::new(),
+            });
+            report.connections.push(UpgradeRow { flows: self.leaning(actor, id)?, ..row });
         }
         self.tell_upgraded(actor, &target, &report, &shared).await?;
         Ok(report)
@@ -99,6 +101,15 @@ impl Connections {
         self.store.write(move |writer| Ok(writer.tell(telling)?)).await
     }
 
+    /// The flows that lean on a connection, where the actor may see flows.
+    fn leaning(&self, actor: &Actor, id: ConnectionId) -> Result<Vec<AffectedFlow>, Error> {
+        if !actor.may(Permission::ViewConnections) {
+            return Ok(Vec::new());
+        }
+        let flows = self.store.read(|reader| reader.flows_using(id))?.into_iter();
+        Ok(flows.map(|flow| AffectedFlow { id: flow.id, name: flow.name, status: flow.status }).collect())
+    }
+
     fn moving(&self, key: &ConnectorKey, target: &Installed) -> Result<Vec<Connection>, Error> {
         let found = self.store.read(|reader| {
             let ids = reader.connections_of(&key.name, key.version.as_ref(), MOST)?;
@@ -117,8 +128,14 @@ impl Connections {
         ask: &Upgrade,
     ) -> Result<UpgradeRow, Error> {
         let name = shown(actor, &old);
-        let row =
-            |moved, attention| UpgradeRow { id: old.id, name, from: old.connector.version.clone(), moved, attention };
+        let row = |moved, attention| UpgradeRow {
+            id: old.id,
+            name,
+            from: old.connector.version.clone(),
+            moved,
+            attention,
+            flows: Vec::new(),
+        };
         let descriptor = &target.descriptor;
         let mut problems = Vec::new();
         if old.named_credential.is_some() {
@@ -183,6 +200,7 @@ impl Connections {
             from: old.connector.version.clone(),
             moved: false,
             attention: Vec::new(),
+            flows: Vec::new(),
         };
         let mut problems = Vec::new();
         let mut settings = old.settings.clone();

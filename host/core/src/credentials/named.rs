@@ -30,7 +30,7 @@ use crate::model::view::{
 use crate::store::{Reader, StoreError, Writer};
 
 pub(super) use holder::{is_holder, provider};
-pub(crate) use states::Endpoint;
+pub(crate) use states::{Endpoint, Footing, Hindrance};
 
 const LABEL: usize = 80;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::seal::Shelf;
-use super::{Credentials, Pinned};
+use super::{Credentials, Footing, Hindrance, Pinned};
 use crate::model::actor::Actor;
 use crate::model::audit::{AuditAction, AuditEvent, AuditKind, AuditObject};
 use crate::model::connection::{Connection, Visibility};
@@ -15,6 +15,7 @@ use crate::model::id::{ConnectorName, kebab};
 use crate::model::secret::Secret;
 use crate::model::view::{IdentityProviderView, PutIdentityProvider};
 use crate::store::{Reader, StoreError};
+use jiff::Timestamp;
 
 /// The fields that an identity provider fills in.
 #[derive(Debug, Clone, Default)]
@@ -208,6 +209,26 @@ impl Credentials {
         let Some(name) = &connection.identity_provider else { return Ok(None) };
         let found = self.store.read(|reader| reader.identity_provider(name))?;
         found.map(Some).ok_or_else(|| Error::not_found("identity provider", name))
+    }
+
+    /// What a connection leans on that others set up, at this moment.
+    pub(crate) fn footing(reader: &Reader<'_>, connection: &Connection, now: Timestamp) -> Result<Footing, StoreError> {
+        if let Some(named) = &connection.named_credential {
+            return Self::named_footing(reader, connection, named, now);
+        }
+        let Some(name) = &connection.identity_provider else { return Ok(Footing::default()) };
+        let Some(provider) = reader.identity_provider(name)? else {
+            let words = format!("there is no identity provider `{name}`");
+            return Ok(Footing { hindrance: Some(Hindrance::Unfit(words)), ..Footing::default() });
+        };
+        let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
+        let pinned = installed.as_deref().map(|installed| Pinned { connection, installed, actor: &connection.owner });
+        let unlike = pinned.and_then(|pinned| same_service(&provider, pinned).err());
+        Ok(Footing {
+            client: Some((provider.client_id, provider.client_secret, provider.settings)),
+            hindrance: unlike.map(|error| Hindrance::Unfit(error.to_string())),
+            ..Footing::default()
+        })
     }
 
     /// Id and secret of the client that a connection uses, where an identity provider supplies them.

@@ -55,6 +55,7 @@ pub(super) struct Call<'a> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let outcome = match self.ended.load(Ordering::Relaxed) {
+            REHEARSED => return,
             DONE => AuditOutcome::Done,
             FAILED => AuditOutcome::Failed,
             _ => AuditOutcome::Refused,
@@ -66,6 +67,7 @@ impl Drop for Call<'_> {
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
 const REFUSED: u8 = 2;
+const REHEARSED: u8 = 3;
 
 impl Host {
     /// A call that does this to the thing of this name or id. Where integrations are switched off, nothing is done with what
@@ -92,6 +94,11 @@ impl Call<'_> {
     /// Goes on only for whom this permission is held by.
     pub(super) fn need(&self, permission: Permission) -> Result<(), Error> {
         self.told(need(self.actor, permission))
+    }
+
+    /// It was not made, only asked about: it counts for nothing.
+    pub(super) fn rehearsed(self) {
+        self.ended.store(REHEARSED, Ordering::Relaxed);
     }
 
     /// How it ended. A refusal is put down here and nowhere else; what was done is recorded where it is done. Requests are

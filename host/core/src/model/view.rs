@@ -4,6 +4,7 @@ mod definitions;
 mod events;
 mod health;
 mod named;
+mod preview;
 mod sign_in;
 mod users;
 
@@ -40,6 +41,7 @@ pub use named::{
     NamedCredentialView, PrincipalView, PutCredential, PutExternalCredential, PutNamedCredential, PutPrincipal,
     SignedIn,
 };
+pub use preview::{Affected, AffectedFlow, AffectedUser, Effect, Preview, Unnamed, WhatIf};
 pub use sign_in::{
     Authorization, Authorize, Cookie, CredentialView, IdentityProviderView, PutIdentityProvider, Tokens,
 };
@@ -411,6 +413,9 @@ pub struct UpgradeRow {
     pub moved: bool,
     /// Why it would need attention, or was not moved.
     pub attention: Vec<String>,
+    /// The flows that lean on it, for whoever may see flows.
+    #[serde(default)]
+    pub flows: Vec<AffectedFlow>,
 }
 
 /// What an upgrade does, or would do.

@@ -81,6 +81,9 @@ pub(crate) enum StoreError {
     /// The code that prepared the change panicked; nothing of it was kept.
     #[error("change panicked and was undone")]
     Panicked,
+    /// The change was tried, and taken back as was meant: it would have been made.
+    #[error("change was only rehearsed")]
+    Rehearsed,
     /// The store has been closed.
     #[error("store is closed")]
     Closed,
@@ -157,6 +160,7 @@ impl From<StoreError> for crate::model::error::Error {
             | StoreError::ChangeExists { .. }
             | StoreError::Commit(_)
             | StoreError::Panicked
+            | StoreError::Rehearsed
             | StoreError::Closed => return Self::Internal { doing: "using the store", source: Box::new(error) },
         };
         let message = match error.root() {

@@ -7,9 +7,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use turnbuckle::{
     Activity, ActivityFilter, Change, ConnectionFilter, ConnectionView, EditConnection, FlowRow, Host, NewConnection,
-    Page, Reconnect, Reconnected,
+    Page, Preview, Reconnect, Reconnected, WhatIf,
 };
 
+use super::preview::{DoneOr, DryRun, preview};
 use super::tag::{self, tagged};
 use super::{Answer, Cursor, Who};
 use crate::input::{Json as Input, Path, Search, misfit};
@@ -48,11 +49,12 @@ pub(super) async fn show(State(host): State<Host>, who: Who, Path(key): Path<Str
 }
 
 /// Saves a change and tests it. The version may stand in the body or in `If-Match`.
-#[utoipa::path(patch, operation_id = "connections.edit", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), request_body = EditConnection, responses((status = 200, body = ConnectionView), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(patch, operation_id = "connections.edit", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path), DryRun), request_body = EditConnection, responses((status = 200, body = DoneOr<ConnectionView>), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn edit(
     State(host): State<Host>,
     who: Who,
     Path(key): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     headers: HeaderMap,
     Input(mut edit): Input<Value>,
 ) -> Result<Response, Problem> {
@@ -66,14 +68,25 @@ pub(super) async fn edit(
         };
     }
     let edit: EditConnection = serde_path_to_error::deserialize(edit).map_err(|error| misfit(&error))?;
+    if dry_run {
+        return preview(&host, &who, WhatIf::EditConnection { key, edit }).await;
+    }
     Ok(shown(StatusCode::OK, host.edit_connection(&who, &key, edit).await?))
 }
 
 /// Deletes a connection that no flow uses.
-#[utoipa::path(delete, operation_id = "connections.delete", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
-pub(super) async fn delete(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<StatusCode, Problem> {
+#[utoipa::path(delete, operation_id = "connections.delete", path = "/api/v1/connections/{key}", tag = "connections", params(("key" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 409, body = Words)))]
+pub(super) async fn delete(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::DeleteConnection { key }).await;
+    }
     host.delete_connection(&who, &key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Tests a connection; the verdict stands in the answer.
@@ -94,14 +107,30 @@ pub(super) async fn reconnect(
 }
 
 /// Switches a connection on.
-#[utoipa::path(post, operation_id = "connections.enable", path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
-pub(super) async fn enable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+#[utoipa::path(post, operation_id = "connections.enable", path = "/api/v1/connections/{key}/enable", tag = "connections", params(("key" = String, Path), DryRun), responses((status = 200, body = DoneOr<ConnectionView>)))]
+pub(super) async fn enable(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::EnableConnection { key, enabled: true }).await;
+    }
     Ok(shown(StatusCode::OK, host.enable_connection(&who, &key, true).await?))
 }
 
 /// Switches a connection off: test and send are refused.
-#[utoipa::path(post, operation_id = "connections.disable", path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path)), responses((status = 200, body = ConnectionView)))]
-pub(super) async fn disable(State(host): State<Host>, who: Who, Path(key): Path<String>) -> Result<Response, Problem> {
+#[utoipa::path(post, operation_id = "connections.disable", path = "/api/v1/connections/{key}/disable", tag = "connections", params(("key" = String, Path), DryRun), responses((status = 200, body = DoneOr<ConnectionView>)))]
+pub(super) async fn disable(
+    State(host): State<Host>,
+    who: Who,
+    Path(key): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::EnableConnection { key, enabled: false }).await;
+    }
     Ok(shown(StatusCode::OK, host.enable_connection(&who, &key, false).await?))
 }
 

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
-use turnbuckle::{CheckReport, ConnectorFilter, ConnectorView, Host, InstallReport, Upgrade, UpgradeReport};
+use turnbuckle::{
+    CheckReport, ConnectorFilter, ConnectorView, Host, InstallReport, Preview, Upgrade, UpgradeReport, WhatIf,
+};
 use utoipa::ToSchema;
 
+use super::preview::{DoneOr, DryRun, preview};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
@@ -60,20 +63,27 @@ pub(super) struct Switch {
 }
 
 /// Enables, disables or features a connector.
-#[utoipa::path(patch, operation_id = "connectors.change", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), request_body = Switch, responses((status = 200, body = ConnectorView), (status = 404, body = Words)))]
+#[utoipa::path(patch, operation_id = "connectors.change", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path), DryRun), request_body = Switch, responses((status = 200, body = DoneOr<ConnectorView>), (status = 404, body = Words)))]
 pub(super) async fn change(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Input(switch): Input<Switch>,
-) -> Answer<ConnectorView> {
+) -> Result<Response, Problem> {
+    if dry_run {
+        let Some(enabled) = switch.enabled else {
+            return Err(Problem::input("dry-run", "is of `enabled`: nothing leans on what is featured"));
+        };
+        return preview(&host, &who, WhatIf::EnableConnector { name, enabled }).await;
+    }
     if let Some(enabled) = switch.enabled {
         host.enable_connector(&who, &name, enabled).await?;
     }
     if let Some(featured) = switch.featured {
         host.feature_connector(&who, &name, featured).await?;
     }
-    Ok(Json(host.connector(&who, &name)?))
+    Ok(Json(host.connector(&who, &name)?).into_response())
 }
 
 /// Moves connections to another version.
@@ -94,14 +104,18 @@ pub(super) async fn verify(State(host): State<Host>, who: Who, Path(name): Path<
 }
 
 /// Removes a connector, or one version of it.
-#[utoipa::path(delete, operation_id = "connectors.remove", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path)), responses((status = 204), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "connectors.remove", path = "/api/v1/connectors/{name}", tag = "connectors", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 409, body = Words)))]
 pub(super) async fn remove(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemoveConnector { name }).await;
+    }
     host.remove_connector(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The icon of a connector, under a policy that lets it do nothing but be drawn.

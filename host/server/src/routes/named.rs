@@ -6,13 +6,14 @@ use axum::{Extension, Json};
 use http::{StatusCode, header};
 use turnbuckle::{
     AuthorizePrincipal, AuthorizedPrincipal, CredentialProtocol, ExternalCredentialView, Host, NamedCredentialView,
-    PrincipalView, PutExternalCredential, PutNamedCredential, PutPrincipal,
+    Preview, PrincipalView, PutExternalCredential, PutNamedCredential, PutPrincipal, WhatIf,
 };
 
 use super::authorize::{Public, sign_in_cookie_line};
+use super::preview::{DoneOr, DryRun, preview};
 use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
-use crate::input::{Json as Input, Path};
+use crate::input::{Json as Input, Path, Search};
 use crate::problem::{Problem, Words};
 
 /// Ways to sign in that the host knows by itself.
@@ -39,27 +40,36 @@ pub(super) async fn show_external(
 }
 
 /// Sets up an external credential, or what changes of it.
-#[utoipa::path(put, operation_id = "setup.put-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutExternalCredential, responses((status = 200, body = ExternalCredentialView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path), DryRun, ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutExternalCredential, responses((status = 200, body = DoneOr<ExternalCredentialView>), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_external(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Expecting(expected): Expecting,
     Input(put): Input<PutExternalCredential>,
 ) -> Result<Response, Problem> {
-    let view = host.put_external_credential(&who, &name, PutExternalCredential { expected, ..put }).await?;
+    let put = PutExternalCredential { expected, ..put };
+    if dry_run {
+        return preview(&host, &who, WhatIf::PutExternalCredential { name, put }).await;
+    }
+    let view = host.put_external_credential(&who, &name, put).await?;
     Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes an external credential that nothing stands on.
-#[utoipa::path(delete, operation_id = "setup.remove-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "setup.remove-external-credential", path = "/api/v1/setup/external-credentials/{name}", tag = "setup", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn remove_external(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemoveExternalCredential { name }).await;
+    }
     host.remove_external_credential(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Principals that are open to whoever asks, by name.
@@ -80,15 +90,20 @@ pub(super) async fn show_principal(
 }
 
 /// Sets up a principal, or what changes of it.
-#[utoipa::path(put, operation_id = "setup.put-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPrincipal, responses((status = 200, body = PrincipalView), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path), DryRun, ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPrincipal, responses((status = 200, body = DoneOr<PrincipalView>), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_principal(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Expecting(expected): Expecting,
     Input(put): Input<PutPrincipal>,
 ) -> Result<Response, Problem> {
-    let view = host.put_principal(&who, &name, PutPrincipal { expected, ..put }).await?;
+    let put = PutPrincipal { expected, ..put };
+    if dry_run {
+        return preview(&host, &who, WhatIf::PutPrincipal { name, put }).await;
+    }
+    let view = host.put_principal(&who, &name, put).await?;
     Ok(tagged(StatusCode::OK, view.version, view))
 }
 
@@ -111,14 +126,18 @@ pub(super) async fn authorize(
 }
 
 /// Removes a principal that no permission set opens and no connection goes by.
-#[utoipa::path(delete, operation_id = "setup.remove-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "setup.remove-principal", path = "/api/v1/setup/principals/{name}", tag = "setup", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn remove_principal(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemovePrincipal { name }).await;
+    }
     host.remove_principal(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Named credentials, by name.
@@ -135,25 +154,34 @@ pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<St
 }
 
 /// Sets up a named credential, or what changes of it; with what it stands on, where that is given.
-#[utoipa::path(put, operation_id = "setup.put-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutNamedCredential, responses((status = 200, body = NamedCredentialView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path), DryRun, ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutNamedCredential, responses((status = 200, body = DoneOr<NamedCredentialView>), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Expecting(expected): Expecting,
     Input(put): Input<PutNamedCredential>,
 ) -> Result<Response, Problem> {
-    let view = host.put_named_credential(&who, &name, PutNamedCredential { expected, ..put }).await?;
+    let put = PutNamedCredential { expected, ..put };
+    if dry_run {
+        return preview(&host, &who, WhatIf::PutNamedCredential { name, put: Box::new(put) }).await;
+    }
+    let view = host.put_named_credential(&who, &name, put).await?;
     Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a named credential that no connection uses. What it stands on stays.
-#[utoipa::path(delete, operation_id = "setup.remove-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "setup.remove-named-credential", path = "/api/v1/setup/named-credentials/{name}", tag = "setup", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn remove(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemoveNamedCredential { name }).await;
+    }
     host.remove_named_credential(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -6,11 +6,11 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
 use turnbuckle::{
-    AccountOf, Host, NewToken, PermissionSet, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView,
-    Whoami,
+    AccountOf, Host, NewToken, PermissionSet, Preview, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, WhatIf, Whoami,
 };
 use utoipa::ToSchema;
 
+use super::preview::{DoneOr, DryRun, preview};
 use super::tag::{Expecting, tagged};
 use super::{Answer, Who};
 use crate::input::{Json as Input, Path, Search};
@@ -34,27 +34,36 @@ pub(super) async fn show_set(
 }
 
 /// Makes a permission set, or changes it. Its users may do what it says from their next request on.
-#[utoipa::path(put, operation_id = "setup.put-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPermissionSet, responses((status = 200, body = PermissionSet), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path), DryRun, ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutPermissionSet, responses((status = 200, body = DoneOr<PermissionSet>), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put_set(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Expecting(expected): Expecting,
     Input(put): Input<PutPermissionSet>,
 ) -> Result<Response, Problem> {
-    let view = host.put_permission_set(&who, &name, PutPermissionSet { expected, ..put }).await?;
+    let put = PutPermissionSet { expected, ..put };
+    if dry_run {
+        return preview(&host, &who, WhatIf::PutPermissionSet { name, put }).await;
+    }
+    let view = host.put_permission_set(&who, &name, put).await?;
     Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a permission set that no user holds.
-#[utoipa::path(delete, operation_id = "setup.remove-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "setup.remove-permission-set", path = "/api/v1/setup/permission-sets/{name}", tag = "setup", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn remove_set(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemovePermissionSet { name }).await;
+    }
     host.remove_permission_set(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Users, by name.
@@ -71,27 +80,36 @@ pub(super) async fn show(State(host): State<Host>, who: Who, Path(name): Path<St
 }
 
 /// Makes a user, or changes it. The last one that holds `manage-setup` keeps it.
-#[utoipa::path(put, operation_id = "setup.put-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path), ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutUser, responses((status = 200, body = UserView), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
+#[utoipa::path(put, operation_id = "setup.put-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path), DryRun, ("If-Match" = Option<String>, Header, description = "The ETag of what is to be changed, or `*`: nothing is changed where it is another one."), ("If-None-Match" = Option<String>, Header, description = "`*`: it is added, and nothing is changed where it is there already.")), request_body = PutUser, responses((status = 200, body = DoneOr<UserView>), (status = 409, body = Words), (status = 412, body = Words), (status = 422, body = Words)))]
 pub(super) async fn put(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
+    Search(DryRun { dry_run }): Search<DryRun>,
     Expecting(expected): Expecting,
     Input(put): Input<PutUser>,
 ) -> Result<Response, Problem> {
-    let view = host.put_user(&who, &name, PutUser { expected, ..put }).await?;
+    let put = PutUser { expected, ..put };
+    if dry_run {
+        return preview(&host, &who, WhatIf::PutUser { name, put }).await;
+    }
+    let view = host.put_user(&who, &name, put).await?;
     Ok(tagged(StatusCode::OK, view.version, view))
 }
 
 /// Removes a user and its tokens; refused while it owns private connections.
-#[utoipa::path(delete, operation_id = "setup.remove-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path)), responses((status = 204), (status = 404, body = Words), (status = 409, body = Words)))]
+#[utoipa::path(delete, operation_id = "setup.remove-user", path = "/api/v1/setup/users/{name}", tag = "setup", params(("name" = String, Path), DryRun), responses((status = 204), (status = 200, body = Preview, description = "With `dry-run`: what it would do"), (status = 404, body = Words), (status = 409, body = Words)))]
 pub(super) async fn remove(
     State(host): State<Host>,
     who: Who,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Search(DryRun { dry_run }): Search<DryRun>,
+) -> Result<Response, Problem> {
+    if dry_run {
+        return preview(&host, &who, WhatIf::RemoveUser { name }).await;
+    }
     host.remove_user(&who, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Binds an account at an OpenID provider to a user: whoever signs in to the console with it is that user.

@@ -17,7 +17,9 @@ use crate::model::connection::Connection;
 use crate::model::credential::{Credential, REFRESH_TOKEN};
 use crate::model::descriptor::{FieldKind, SignIn};
 use crate::model::error::Error;
+use crate::model::id::ConnectionId;
 use crate::model::named::{ExternalCredential, Holder, NamedCredential, Principal, PrincipalKind};
+use crate::model::secret::Sealed;
 use crate::model::verdict::{Failure, FailureKind};
 use crate::model::view::{CredentialProtocol, MissingPermission, NamedCredentialView, PrincipalView};
 use crate::store::{Reader, StoreError};
@@ -144,8 +146,62 @@ pub(crate) struct Endpoint {
     pub(crate) vouched: bool,
 }
 
+/// What a connection leans on that others set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Footing {
+    /// Where a named credential sends its requests.
+    pub(crate) url: Option<String>,
+    /// Who signs in for it.
+    pub(crate) holder: Option<ConnectionId>,
+    /// The OAuth client of its identity provider: id, secret, and what it fills in.
+    pub(crate) client: Option<(String, Option<Sealed>, BTreeMap<String, String>)>,
+    /// What stands in its way.
+    pub(crate) hindrance: Option<Hindrance>,
+}
+
+/// Why a connection does not work, whatever its service says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hindrance {
+    /// Its owner may not use what it goes by.
+    Right(MissingPermission),
+    /// What it leans on can't be used.
+    Unfit(String),
+}
+
 /// Connections by a named credential.
 impl Credentials {
+    /// What a connection by this named credential leans on at this moment. Finds what a permit would find, and opens nothing.
+    pub(in crate::credentials) fn named_footing(
+        reader: &Reader<'_>,
+        connection: &Connection,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Footing, StoreError> {
+        let unfit = |words| Footing { hindrance: Some(Hindrance::Unfit(words)), ..Footing::default() };
+        let Chosen { named, principal } = match chosen(reader, name)? {
+            Ok(chosen) => chosen,
+            Err(Unfit(words)) => return Ok(unfit(words)),
+        };
+        let Some(state) = state_of(reader, &principal, holder_user(&principal, &connection.owner), now)? else {
+            return Ok(unfit(format!("what the named credential `{name}` stands on is gone")));
+        };
+        let right = match opens(reader, connection, &principal.name)? {
+            true => None,
+            false => {
+                let (user, principal) = (connection.owner.clone(), principal.name);
+                Some(Hindrance::Right(MissingPermission { user, principal }))
+            }
+        };
+        let signed_out = state.problem.filter(|_| !state.authenticated);
+        let words = |problem| format!("the named credential `{name}` can't be used: {problem}");
+        Ok(Footing {
+            url: Some(named.url),
+            holder: state.holder.map(|holder| holder.id),
+            client: None,
+            hindrance: right.or(signed_out.map(|problem| Hindrance::Unfit(words(problem)))),
+        })
+    }
+
     /// Whether a connection can be made on this named credential now. That the actor may not use its principal is no hindrance:
     /// the test says so. The inner error is the field's problem.
     pub(crate) fn endpoint(&self, actor: &Actor, given: &str) -> Result<Result<Endpoint, String>, Error> {
