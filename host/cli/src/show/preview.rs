@@ -66,16 +66,16 @@ fn sum(preview: &Preview) -> String {
         (0, _) => "No connection would break, and no flow.".to_owned(),
         (some, 0) => format!("{} would break; no flow that is named here leans on it.", count(some, "connection")),
         (some, flows) => {
-            format!("{} would break, and {} with it.", count(some, "connection"), count(flows, "flow"))
+            let with = if some == 1 { "it" } else { "them" };
+            format!("{} would break, and {} with {with}.", count(some, "connection"), count(flows, "flow"))
         }
     };
     let unnamed = preview.unnamed;
-    if unnamed.connections > 0 || unnamed.flows > 0 {
-        text.push_str(&format!(
-            " Not named here, but affected: {} and {}.",
-            count(unnamed.connections, "connection"),
-            count(unnamed.flows, "flow")
-        ));
+    let besides =
+        [(unnamed.connections, "connection"), (unnamed.flows, "flow")].into_iter().filter(|(some, _)| *some > 0);
+    let besides: Vec<_> = besides.map(|(some, noun)| count(some, noun)).collect();
+    if !besides.is_empty() {
+        text.push_str(&format!(" Affected besides, and not named here: {}.", besides.join(" and ")));
     }
     if !preview.complete {
         text.push_str(" There are more connections than were looked at.");
@@ -104,7 +104,17 @@ mod tests {
             "complete": true,
         }))
         .unwrap();
-        insta::assert_snapshot!(preview(&said), @"");
+        insta::assert_snapshot!(preview(&said), @r"
+        CONNECTION  STATUS    WOULD        WHY                                        FLOWS
+        Shop        ● active  be disabled  tests and requests of it would be refused  Nightly sync (active)
+
+        USER  WOULD LOSE       WOULD GAIN
+        bob   use-connections
+
+        Note: a token of bob would be gone.
+
+        2 connections would break, and 1 flow with them. Affected besides, and not named here: 2 connections.
+        ");
         assert_eq!(
             preview(&Preview { complete: true, ..Preview::default() }),
             "No connection would break, and no flow."

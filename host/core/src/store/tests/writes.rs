@@ -304,3 +304,20 @@ proptest! {
         prop_assert_eq!(indexes(found), indexes(fresh.read(dump).unwrap()));
     }
 }
+
+#[test]
+fn a_rehearsal_sees_its_own_change_and_leaves_nothing() {
+    let place = Place::new();
+    let store = place.open();
+    let count = |reader: &Reader<'_>| reader.count_connections();
+    let (rehearsing, mut seen) = store.rehearsing(count, move |reader, before| Ok((before, count(reader)?)));
+    let change = |writer: &mut Writer<'_>| writer.put_connection(&connection(1, "One"));
+    let ended = wait(rehearsing.write(change));
+    assert!(matches!(ended, Err(StoreError::Rehearsed)), "{ended:?}");
+    assert_eq!((seen.try_recv().unwrap(), store.read(count).unwrap()), ((0, 1), 0));
+    // Whatever else the call would write is not written either.
+    assert!(matches!(wait(rehearsing.write(change)), Err(StoreError::Rehearsed)));
+    assert_eq!(store.read(count).unwrap(), 0);
+    write(&store, change);
+    assert_eq!(store.read(count).unwrap(), 1);
+}
