@@ -55,7 +55,19 @@ pub use model::secret::Secret;
 pub use model::user::PermissionSet;
 pub use model::verdict::{Account, Exchange, Failure, FailureKind, Outcome, Verdict};
 pub use model::view::{
-    AccountOf, Activity, ActivityFilter, Affected, AffectedFlow, AffectedUser, Alert, Authorization, Authorize, AuthorizePrincipal, AuthorizedPrincipal, Budget, ByStatus, CheckReport, ConnectionDefinition, ConnectionFilter, ConnectionOrder, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView, Cookie, CreatedToken, CredentialProtocol, CredentialView, Definitions, DeliveryFilter, DeliveryState, DeliveryView, EditConnection, Effect, EventFilter, EventPage, ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow, HealthReport, HealthState, Holding, HostReport, HourTally, IdentityProviderDefinition, IdentityProviderView, IdentityView, Import, ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission, NamedCredentialDefinition, NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, Preview, PrincipalDefinition, PrincipalView, PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider, PutNamedCredential, PutPermissionSet, PutPrincipal, PutUse, PutUser, PutWebhook, Reconnect, Reconnected, RenewalAhead, Replay, Replayed, RotateSecret, Rotation, SavedWebhook, SignInOffer, SignInReport, SignedIn, Tally, TokenView, Tokens, Transfer, Transferred, Unnamed, Upgrade, UpgradeReport, UpgradeRow, UserDefinition, UserView, Waiting, WebhookView, WhatIf, Whoami,
+    AccountOf, Activity, ActivityFilter, Affected, AffectedFlow, AffectedUser, Alert, Authorization, Authorize,
+    AuthorizePrincipal, AuthorizedPrincipal, Budget, ByStatus, CheckReport, ConnectionDefinition, ConnectionFilter,
+    ConnectionOrder, ConnectionView, ConnectorDefinition, ConnectorFilter, ConnectorView, Cookie, CreatedToken,
+    CredentialProtocol, CredentialView, Definitions, DeliveryFilter, DeliveryState, DeliveryView, EditConnection,
+    Effect, EventFilter, EventPage, ExternalCredentialDefinition, ExternalCredentialView, FlowReport, FlowRow,
+    HealthReport, HealthState, Holding, HostReport, HourTally, IdentityProviderDefinition, IdentityProviderView,
+    IdentityView, Import, ImportAction, ImportReport, ImportRow, InstallReport, MissingPermission,
+    NamedCredentialDefinition, NamedCredentialView, NewConnection, NewToken, Page, PermissionSetDefinition, Preview,
+    PrincipalDefinition, PrincipalView, PutCredential, PutExternalCredential, PutFlow, PutIdentityProvider,
+    PutNamedCredential, PutPermissionSet, PutPrincipal, PutUse, PutUser, PutWebhook, Reconnect, Reconnected,
+    RenewalAhead, Replay, Replayed, RotateSecret, Rotation, SavedWebhook, SignInOffer, SignInReport, SignedIn, Tally,
+    TokenView, Tokens, Transfer, Transferred, Unnamed, Upgrade, UpgradeReport, UpgradeRow, UserDefinition, UserView,
+    Waiting, WebhookView, WhatIf, Whoami,
 };
 pub use runtime::{Compiler, compile_worker};
 pub use users::{AccountKey, Arrival, BegunSignIn, TokenKey};

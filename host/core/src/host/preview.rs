@@ -67,7 +67,7 @@ impl Host {
     /// Makes the change over a store that takes it back.
     async fn rehearse(&self, actor: &Actor, what: WhatIf, store: Store) -> Result<(), Error> {
         let inner = &self.inner;
-        let users = Users { store: store.clone(), outside: inner.outside.clone() };
+        let users = Users { store: store.clone(), ..inner.users.clone() };
         let (catalog, credentials) = (inner.catalog.over(store.clone()), inner.credentials.over(store.clone()));
         let connections = inner.connections.over(store);
         match what {

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
 use turnbuckle::{
-    AccountOf, Host, NewToken, PermissionSet, Preview, PutPermissionSet, PutUser, TokenView, Transfer, Transferred, UserView, WhatIf, Whoami,
+    AccountOf, Host, NewToken, PermissionSet, Preview, PutPermissionSet, PutUser, TokenView, Transfer, Transferred,
+    UserView, WhatIf, Whoami,
 };
 use utoipa::ToSchema;
 
