@@ -667,13 +667,13 @@ mod tests {
                 ("public-url", _) => "\"https://example.com\"",
                 ("log.level", _) => "\"debug\"",
                 ("log.format", _) => "\"json\"",
+                ("sign-in.oidc.issuer", _) => "\"https://y.example\"",
+                ("sign-in.oidc.client-id", _) => "\"y\"",
+                ("sign-in.oidc.scopes", _) => "[\"openid\"]",
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
                 ("metrics.open", _) => "true",
-                ("sign-in.oidc.issuer", _) => "\"https://y.example\"",
-                ("sign-in.oidc.client-id", _) => "\"y\"",
-                ("sign-in.oidc.scopes", _) => "[\"openid\"]",
                 (_, Kind::Switch) => "false",
             };
             // A provider is told whole, or not at all.
