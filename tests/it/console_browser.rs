@@ -164,6 +164,7 @@ fn a_connection_that_a_flow_uses_is_not_deleted_and_windows_close_by_key() {
     window.click("link", "Delete");
     window.find("dialog", "Delete Orders?");
     flow(&scene, "Orders");
+    window.fill("Type Orders to delete it", "Orders");
     window.click("button", "Delete");
     window.reads("Orders can't be deleted now");
     scene.api.get("/connections/Orders").ended(200);
