@@ -59,7 +59,7 @@ impl Chromium {
         let driver = Peer::start(&mut command, "started successfully on port", PATIENCE);
         let port: String =
             driver.ready.rsplit("on port").next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-        let api = Api::new(&format!("http://127.0.0.1:{port}"), None);
+        let api = Api::of_peer(&format!("http://127.0.0.1:{port}"));
         // Tests run as root on some machines, where the browser's own sandbox does not start; it sees loopback alone.
         let arguments = [
             "--headless=new",

@@ -42,7 +42,7 @@ impl Moto {
         command.env("INITIAL_NO_AUTH_ACTION_COUNT", "3");
         let peer = Peer::start(&mut command, "Running on ", PATIENCE);
         let origin = peer.ready.split("Running on ").nth(1).expect("it says where").trim().to_owned();
-        let iam = Api::new(&origin, None);
+        let iam = Api::of_peer(&origin);
         let call = |form: &str| {
             let to = "AWS4-HMAC-SHA256 Credential=setup/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, \
                       Signature=0";

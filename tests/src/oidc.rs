@@ -96,7 +96,7 @@ impl Oidc {
         command.arg(tree::top().join("tests/peers/oidc.mjs")).arg(modules).arg(options.to_string());
         let peer = Peer::start(&mut command, "ready at ", PATIENCE);
         let origin = peer.ready.split("ready at ").nth(1).expect("it says where").trim().to_owned();
-        Self { control: Api::new(&origin, None), origin, peer: Some(peer) }
+        Self { control: Api::of_peer(&origin), origin, peer: Some(peer) }
     }
 
     /// Ends it in the middle of whatever it does. What it knew is lost.
