@@ -18,6 +18,7 @@ mod console_care;
 mod console_live;
 mod console_named;
 mod console_operator;
+mod console_preview;
 mod console_setup;
 mod console_setup_browser;
 mod contract;

@@ -32,7 +32,8 @@
     const busy = (form, button) => {
         if (!button) return () => {};
         const words = button.textContent;
-        if (form.dataset.busy) button.textContent = form.dataset.busy;
+        const said = button.dataset.busy || form.dataset.busy;
+        if (said) button.textContent = said;
         button.setAttribute("aria-busy", "true");
         form.dataset.sent = "1";
         return () => {

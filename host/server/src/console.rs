@@ -23,6 +23,7 @@ mod gate;
 mod health;
 mod integrations;
 mod live;
+mod preview;
 mod principal;
 mod session;
 mod setup;

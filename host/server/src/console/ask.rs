@@ -6,6 +6,7 @@ use turnbuckle::User;
 use super::answer::segment;
 use super::form::{Field, Wrong};
 use super::frame::Frame;
+use super::preview::Told;
 
 #[derive(Template)]
 #[template(path = "ask.html")]
@@ -15,6 +16,8 @@ pub(crate) struct Ask {
     pub(crate) words: String,
     pub(crate) fields: Vec<Field>,
     pub(crate) problems: Vec<Wrong>,
+    /// What it would do.
+    pub(crate) preview: Option<Told>,
     /// What stands in the way.
     pub(crate) users: Vec<Used>,
     pub(crate) action: String,

@@ -5,8 +5,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use turnbuckle::{
-    Authorization, Authorize, Change, ConnectionView, EditConnection, Error, FieldKind, Permission, Protocol,
-    Reconnect, SignIn, Visibility,
+    Authorization, Authorize, Change, ConnectionView, EditConnection, Error, FieldKind, Permission, Preview, Protocol,
+    Reconnect, SignIn, Visibility, WhatIf,
 };
 use url::Url;
 
@@ -15,6 +15,7 @@ use super::create::visibility_field;
 use super::form::{self, Field, Form, asked};
 use super::frame::{Area, Frame};
 use super::gate::Posted;
+use super::preview::{self, Told};
 use super::{Console, Entered, words};
 use crate::routes::sign_in_cookie_line;
 
@@ -123,6 +124,8 @@ struct Edit {
     version: u64,
     form: Form,
     conflict: Option<String>,
+    /// What it would do, where that was asked.
+    preview: Option<Told>,
 }
 
 /// What stands in the form.
@@ -153,9 +156,19 @@ fn edit_fields(found: &Found, entered: &Entered, typed: &Typed<'_>) -> Form {
 }
 
 fn edit_page(status: StatusCode, found: &Found, entered: &Entered, form: Form, conflict: Option<String>) -> Response {
+    edit_drawn(status, found, entered, form, (conflict, None))
+}
+
+fn edit_drawn(
+    status: StatusCode,
+    found: &Found,
+    entered: &Entered,
+    form: Form,
+    (conflict, preview): (Option<String>, Option<Told>),
+) -> Response {
     let frame = found.frame(entered, "Edit");
     let (path, name, version) = (found.path(), found.view.name.clone(), found.view.version);
-    page(status, &Edit { frame, path, name, version, form, conflict })
+    page(status, &Edit { frame, path, name, version, form, conflict, preview })
 }
 
 pub(crate) async fn edit_form(
@@ -185,6 +198,12 @@ pub(crate) async fn edit_form(
     Ok(edit_page(StatusCode::OK, &found, &entered, form, None))
 }
 
+/// What became of a form.
+enum Edited {
+    Saved(Box<ConnectionView>),
+    Asked(Preview),
+}
+
 pub(crate) async fn edit(
     State(console): State<Console>,
     entered: Entered,
@@ -206,7 +225,17 @@ pub(crate) async fn edit(
         visibility,
     };
     let settings = edit.settings.clone();
-    let ended = console.host.edit_connection(&entered.actor, &key, edit).await;
+    let secrets = edit.secrets.values().any(|secret| !secret.is_empty());
+    let ended = match posted.has(preview::ASKED) {
+        true => {
+            let what = WhatIf::EditConnection { key: key.clone(), edit };
+            console.host.preview(&entered.actor, what).await.map(Edited::Asked)
+        }
+        false => {
+            let saved = console.host.edit_connection(&entered.actor, &key, edit).await;
+            saved.map(|view| Edited::Saved(Box::new(view)))
+        }
+    };
     let typed = Typed {
         name: posted.get("name"),
         description: posted.get("description"),
@@ -214,7 +243,14 @@ pub(crate) async fn edit(
         setting: &|name| settings.get(name).cloned(),
     };
     match ended {
-        Ok(view) => {
+        Ok(Edited::Asked(told)) => {
+            let mut found = Found::of(&console, &entered, &key)?;
+            let form = edit_fields(&found, &entered, &typed);
+            found.view.version = given;
+            let told = Told::of(told).with_secrets(secrets);
+            Ok(edit_drawn(StatusCode::OK, &found, &entered, form, (None, Some(told))))
+        }
+        Ok(Edited::Saved(view)) => {
             if let Some(verdict) = &view.verdict {
                 let judged = words::judged(verdict);
                 entered.tell(judged.tone, "Saved", "");

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
-use turnbuckle::{Error, Expected, ExternalCredentialView, HeaderTemplate, PutExternalCredential};
+use turnbuckle::{Error, Expected, ExternalCredentialView, HeaderTemplate, PutExternalCredential, WhatIf};
 
 use super::manages;
 use super::named::{choose, fields_of, headers, headers_field, of_headers, protocol};
@@ -36,6 +36,7 @@ fn lines(headers: &[HeaderTemplate]) -> String {
 impl Kind for Externals {
     type View = ExternalCredentialView;
     const NOUN: &'static str = "external credential";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         format!("{}/edit", below("external-credentials", name))
@@ -91,6 +92,17 @@ impl Kind for Externals {
         })
     }
 
+    fn what_if(
+        _console: &Console,
+        _entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(key, posted, expected)?;
+        Ok(Some(WhatIf::PutExternalCredential { name: key.to_owned(), put }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -98,17 +110,22 @@ impl Kind for Externals {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        let put = PutExternalCredential {
-            label: label(posted, key),
-            protocol: Some(posted.get("protocol").to_owned()).filter(|_| expected == Expected::Absent),
-            settings: form::settings(posted),
-            headers: if posted.has("headers") { Some(headers(posted.get("headers"))?) } else { None },
-            secrets: form::secrets(posted),
-            expected,
-        };
+        let put = given(key, posted, expected)?;
         let view = console.host.put_external_credential(&entered.actor, key, put).await.map_err(of_headers)?;
         Ok(Saved::new(format!("The external credential {} is saved", view.name), home(&view)))
     }
+}
+
+/// What was typed.
+fn given(key: &str, posted: &Posted, expected: Expected) -> Result<PutExternalCredential, Error> {
+    Ok(PutExternalCredential {
+        label: label(posted, key),
+        protocol: Some(posted.get("protocol").to_owned()).filter(|_| expected == Expected::Absent),
+        settings: form::settings(posted),
+        headers: if posted.has("headers") { Some(headers(posted.get("headers"))?) } else { None },
+        secrets: form::secrets(posted),
+        expected,
+    })
 }
 
 /// Where one is shown: with its named credential, where it has one of its own.

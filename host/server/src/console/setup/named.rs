@@ -7,7 +7,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use turnbuckle::{
     CredentialProtocol, Error, Expected, FieldProblem, HeaderTemplate, NamedCredentialView, PrincipalKind,
-    PutCredential, PutNamedCredential,
+    PutCredential, PutNamedCredential, WhatIf,
 };
 
 use super::put::{self, Chip, Kind, NEW, Saved, Sheet, below, label, name_field};
@@ -137,6 +137,7 @@ pub(super) fn of_headers(error: Error) -> Error {
 impl Kind for NamedCredentials {
     type View = NamedCredentialView;
     const NOUN: &'static str = "named credential";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         format!("{}/edit", below("named-credentials", name))
@@ -219,6 +220,17 @@ impl Kind for NamedCredentials {
         Ok(sheet)
     }
 
+    fn what_if(
+        console: &Console,
+        entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(console, entered, key, posted, expected)?;
+        Ok(Some(WhatIf::PutNamedCredential { name: key.to_owned(), put: Box::new(put) }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -226,27 +238,38 @@ impl Kind for NamedCredentials {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        let given = |name: &str| Some(posted.get(name).to_owned()).filter(|text| !text.is_empty());
-        let credential = match given("protocol").filter(|_| expected == Expected::Absent) {
-            Some(protocol) => Some(along(console, entered, protocol, posted)?),
-            None => None,
-        };
-        let put = PutNamedCredential {
-            label: label(posted, key),
-            // What somebody emptied is missing, and not as it was.
-            url: Some(posted.get("url").to_owned()),
-            external_credential: given("external-credential"),
-            enabled: posted.all("enabled").last().map(|enabled| enabled == "true"),
-            accept: posted.all("accept").last() == Some("true"),
-            credential,
-            expected,
-        };
+        let put = given(console, entered, key, posted, expected)?;
         let view = console.host.put_named_credential(&entered.actor, key, put).await.map_err(of_headers)?;
         let mut saved =
             Saved::new(format!("The named credential {} is saved", view.name), below("named-credentials", &view.name));
         saved.words = view.problem.as_deref().map(sentence).unwrap_or_default();
         Ok(saved)
     }
+}
+
+/// What was typed.
+fn given(
+    console: &Console,
+    entered: &Entered,
+    key: &str,
+    posted: &Posted,
+    expected: Expected,
+) -> Result<PutNamedCredential, Error> {
+    let given = |name: &str| Some(posted.get(name).to_owned()).filter(|text| !text.is_empty());
+    let credential = match given("protocol").filter(|_| expected == Expected::Absent) {
+        Some(protocol) => Some(along(console, entered, protocol, posted)?),
+        None => None,
+    };
+    Ok(PutNamedCredential {
+        label: label(posted, key),
+        // What somebody emptied is missing, and not as it was.
+        url: Some(posted.get("url").to_owned()),
+        external_credential: given("external-credential"),
+        enabled: posted.all("enabled").last().map(|enabled| enabled == "true"),
+        accept: posted.all("accept").last() == Some("true"),
+        credential,
+        expected,
+    })
 }
 
 /// What is made along with a named credential.

@@ -1,7 +1,7 @@
 //! Permission sets: what their users may do, and the principals that they open.
 
 use jiff::Timestamp;
-use turnbuckle::{Error, Expected, Permission, PermissionSet, PrincipalKind, PutPermissionSet};
+use turnbuckle::{Error, Expected, Permission, PermissionSet, PrincipalKind, PutPermissionSet, WhatIf};
 
 use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, label, name_field, permission_ticks, permissions};
 use crate::console::answer::Failed;
@@ -15,6 +15,7 @@ pub(super) struct PermissionSets;
 impl Kind for PermissionSets {
     type View = PermissionSet;
     const NOUN: &'static str = "permission set";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         below("permission-sets", name)
@@ -55,6 +56,17 @@ impl Kind for PermissionSets {
         Ok(Sheet { form: Form::new(fields), groups, back: Area::Setup.path().into(), ..Sheet::default() })
     }
 
+    fn what_if(
+        _console: &Console,
+        entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(entered, key, posted, expected);
+        Ok(Some(WhatIf::PutPermissionSet { name: key.to_owned(), put }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -62,16 +74,21 @@ impl Kind for PermissionSets {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        // Whoever does not see principals leaves them as they are.
-        let sees = entered.may(Permission::ViewConnections);
-        let put = PutPermissionSet {
-            label: label(posted, key),
-            permissions: Some(permissions(posted)),
-            principals: sees.then(|| posted.all("principal").map(str::to_owned).collect()),
-            expected,
-        };
+        let put = given(entered, key, posted, expected);
         let set = console.host.put_permission_set(&entered.actor, key, put).await?;
         Ok(Saved::new(format!("The permission set {} is saved", set.name), Area::Setup.path()))
+    }
+}
+
+/// What was typed.
+fn given(entered: &Entered, key: &str, posted: &Posted, expected: Expected) -> PutPermissionSet {
+    // Whoever does not see principals leaves them as they are.
+    let sees = entered.may(Permission::ViewConnections);
+    PutPermissionSet {
+        label: label(posted, key),
+        permissions: Some(permissions(posted)),
+        principals: sees.then(|| posted.all("principal").map(str::to_owned).collect()),
+        expected,
     }
 }
 

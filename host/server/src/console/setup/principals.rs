@@ -1,7 +1,7 @@
 //! Principals: who signs in.
 
 use jiff::Timestamp;
-use turnbuckle::{Error, Expected, PrincipalKind, PrincipalView, PutPrincipal};
+use turnbuckle::{Error, Expected, PrincipalKind, PrincipalView, PutPrincipal, WhatIf};
 
 use super::externals::home;
 use super::named::{fields_of, kind, kinds};
@@ -16,6 +16,7 @@ pub(super) struct Principals;
 impl Kind for Principals {
     type View = PrincipalView;
     const NOUN: &'static str = "principal";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         below("principals", name)
@@ -70,6 +71,17 @@ impl Kind for Principals {
         Ok(sheet)
     }
 
+    fn what_if(
+        _console: &Console,
+        _entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(key, posted, expected);
+        Ok(Some(WhatIf::PutPrincipal { name: key.to_owned(), put }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -77,15 +89,7 @@ impl Kind for Principals {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        let new = expected == Expected::Absent;
-        let put = PutPrincipal {
-            label: label(posted, key),
-            external_credential: Some(posted.get("external-credential").to_owned()).filter(|_| new),
-            kind: Some(kind(posted)).filter(|_| new),
-            settings: form::settings(posted),
-            secrets: form::secrets(posted),
-            expected,
-        };
+        let put = given(key, posted, expected);
         let view = console.host.put_principal(&entered.actor, key, put).await?;
         let external = console.host.external_credential(&entered.actor, &view.external_credential)?;
         let mut saved = Saved::new(format!("The principal {} is saved", view.name), home(&external));
@@ -93,5 +97,18 @@ impl Kind for Principals {
             saved.words = sentence(problem);
         }
         Ok(saved)
+    }
+}
+
+/// What was typed.
+fn given(key: &str, posted: &Posted, expected: Expected) -> PutPrincipal {
+    let new = expected == Expected::Absent;
+    PutPrincipal {
+        label: label(posted, key),
+        external_credential: Some(posted.get("external-credential").to_owned()).filter(|_| new),
+        kind: Some(kind(posted)).filter(|_| new),
+        settings: form::settings(posted),
+        secrets: form::secrets(posted),
+        expected,
     }
 }

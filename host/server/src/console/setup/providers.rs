@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use turnbuckle::{
-    ConnectorFilter, Error, Expected, FieldProblem, IdentityProviderView, PutIdentityProvider, Secret, SignIn,
+    ConnectorFilter, Error, Expected, FieldProblem, IdentityProviderView, PutIdentityProvider, Secret, SignIn, WhatIf,
 };
 
 use super::put::{Kind, Saved, Sheet, below, label, name_field};
@@ -19,6 +19,7 @@ pub(super) struct Providers;
 impl Kind for Providers {
     type View = IdentityProviderView;
     const NOUN: &'static str = "identity provider";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         below("identity-providers", name)
@@ -71,6 +72,17 @@ impl Kind for Providers {
         Ok(Sheet { form: Form::new(fields), back: Area::Setup.path().into(), ..Sheet::default() })
     }
 
+    fn what_if(
+        _console: &Console,
+        _entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(key, posted, expected)?;
+        Ok(Some(WhatIf::PutIdentityProvider { name: key.to_owned(), put }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -78,19 +90,24 @@ impl Kind for Providers {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        let (connector, protocol) = posted.get("connector").split_once(' ').unwrap_or_default();
-        let put = PutIdentityProvider {
-            label: label(posted, key),
-            connector: connector.to_owned(),
-            protocol: protocol.to_owned(),
-            client_id: posted.get("client-id").to_owned(),
-            client_secret: Some(Secret::new(posted.get("x.client-secret"))).filter(|secret| !secret.is_empty()),
-            settings: settings(posted.get("settings"))?,
-            expected,
-        };
+        let put = given(key, posted, expected)?;
         let provider = console.host.put_identity_provider(&entered.actor, key, put).await?;
         Ok(Saved::new(format!("The identity provider {} is saved", provider.name), Area::Setup.path()))
     }
+}
+
+/// What was typed.
+fn given(key: &str, posted: &Posted, expected: Expected) -> Result<PutIdentityProvider, Error> {
+    let (connector, protocol) = posted.get("connector").split_once(' ').unwrap_or_default();
+    Ok(PutIdentityProvider {
+        label: label(posted, key),
+        connector: connector.to_owned(),
+        protocol: protocol.to_owned(),
+        client_id: posted.get("client-id").to_owned(),
+        client_secret: Some(Secret::new(posted.get("x.client-secret"))).filter(|secret| !secret.is_empty()),
+        settings: settings(posted.get("settings"))?,
+        expected,
+    })
 }
 
 /// Protocols that take a client of the operator's.

@@ -10,13 +10,14 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use turnbuckle::{Error, Expected, FieldProblem, Permission, Secret};
+use turnbuckle::{Error, Expected, FieldProblem, Permission, Preview, Secret, WhatIf};
 
 use super::manages;
 use crate::console::answer::{Failed, page, segment, sentence, to};
 use crate::console::form::{Field, Form};
 use crate::console::frame::{Area, Frame};
-use crate::console::gate::Posted;
+use crate::console::gate::{Posted, SECRET};
+use crate::console::preview::{self, Told};
 use crate::console::words::{self, Moment};
 use crate::console::{Console, Entered};
 
@@ -29,6 +30,8 @@ pub(super) trait Kind {
     type View: Send;
     /// In the words of people.
     const NOUN: &'static str;
+    /// Whether connections may lean on it, so that a change can be asked about first.
+    const LEANT_ON: bool = false;
 
     /// The page on which its form stands, and to which it is sent.
     fn path(name: &str) -> String;
@@ -41,6 +44,16 @@ pub(super) trait Kind {
     fn stored(view: &Self::View) -> Posted;
     /// The form with what stands in it.
     fn sheet(console: &Console, entered: &Entered, view: Option<&Self::View>, typed: &Posted) -> Result<Sheet, Failed>;
+    /// The change that was typed, to be asked about.
+    fn what_if(
+        _console: &Console,
+        _entered: &Entered,
+        _key: &str,
+        _posted: &Posted,
+        _expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        Ok(None)
+    }
     /// Puts what was typed.
     fn put(
         console: &Console,
@@ -126,6 +139,10 @@ struct Put {
     action: String,
     version: Option<u64>,
     conflict: Option<Conflict>,
+    /// What the change would do, where it was asked about.
+    preview: Option<Told>,
+    /// Whether it can be.
+    asks: bool,
     form: Form,
     sheet: Sheet,
     remove: Option<String>,
@@ -156,14 +173,15 @@ fn drawn<K: Kind>(
     status: StatusCode,
     name: &str,
     (sheet, version, conflict): (Sheet, Option<u64>, Option<Conflict>),
+    preview: Option<Told>,
 ) -> Response {
     let new = name == NEW;
     let headline = if new { format!("Add {}", K::NOUN) } else { sentence_of(K::NOUN, name) };
     let (frame, action) = (Frame::new(entered, Area::Setup, &headline), K::path(name));
     let remove = if new { None } else { K::removal(name) };
-    let mut sheet = sheet;
+    let (mut sheet, asks) = (sheet, K::LEANT_ON && !new);
     let form = std::mem::take(&mut sheet.form);
-    page(status, &Put { frame, headline, action, version, conflict, form, sheet, remove })
+    page(status, &Put { frame, headline, action, version, conflict, preview, asks, form, sheet, remove })
 }
 
 fn sentence_of(noun: &str, name: &str) -> String {
@@ -185,7 +203,7 @@ pub(super) async fn form<K: Kind>(
     let typed = Posted::of(query);
     if name == NEW {
         let sheet = K::sheet(&console, &entered, None, &typed)?;
-        return Ok(drawn::<K>(&entered, StatusCode::OK, &name, (sheet, None, None)));
+        return Ok(drawn::<K>(&entered, StatusCode::OK, &name, (sheet, None, None), None));
     }
     let view = K::view(&console, &entered, &name)?;
     let (version, ..) = K::change(&view);
@@ -194,7 +212,7 @@ pub(super) async fn form<K: Kind>(
         false => (K::stored(&view), version),
     };
     let sheet = K::sheet(&console, &entered, Some(&view), &typed)?;
-    Ok(drawn::<K>(&entered, StatusCode::OK, &name, (sheet, Some(version), None)))
+    Ok(drawn::<K>(&entered, StatusCode::OK, &name, (sheet, Some(version), None), None))
 }
 
 /// Puts what was typed, or says what stands against it; what was typed stays.
@@ -211,6 +229,9 @@ pub(super) async fn put<K: Kind>(
         true => (posted.get("name").trim(), Expected::Absent),
         false => (name.as_str(), Expected::Version(given)),
     };
+    if posted.has(preview::ASKED) && !new {
+        return asked::<K>(&console, &entered, &name, &posted, given).await;
+    }
     let error = match K::put(&console, &entered, key, &posted, expected).await {
         Ok(saved) => {
             entered.tell("good", saved.headline, saved.words);
@@ -221,9 +242,47 @@ pub(super) async fn put<K: Kind>(
         }
         Err(error) => error,
     };
+    objected::<K>(&console, &entered, &name, (posted, given), error)
+}
+
+/// Says what the change that was typed would do; what was typed stays.
+async fn asked<K: Kind>(
+    console: &Console,
+    entered: &Entered,
+    name: &str,
+    posted: &Posted,
+    given: u64,
+) -> Result<Response, Failed> {
+    let what = K::what_if(console, entered, name, posted, Expected::Version(given));
+    let told = match what {
+        Ok(Some(what)) => console.host.preview(&entered.actor, what).await,
+        Ok(None) => Ok(Preview::default()),
+        Err(error) => Err(error),
+    };
+    match told {
+        Ok(told) => {
+            let view = K::view(console, entered, name)?;
+            let sheet = K::sheet(console, entered, Some(&view), posted)?;
+            let secrets = posted.below(SECRET).any(|(_, secret)| !secret.is_empty());
+            let told = Told::of(told).with_secrets(secrets);
+            Ok(drawn::<K>(entered, StatusCode::OK, name, (sheet, Some(given), None), Some(told)))
+        }
+        Err(error) => objected::<K>(console, entered, name, (posted.clone(), given), error),
+    }
+}
+
+/// The form once more, with what stands against what was typed.
+fn objected<K: Kind>(
+    console: &Console,
+    entered: &Entered,
+    name: &str,
+    (posted, given): (Posted, u64),
+    error: Error,
+) -> Result<Response, Failed> {
+    let new = name == NEW;
     let view = match new {
         true => None,
-        false => match K::view(&console, &entered, &name) {
+        false => match K::view(console, entered, name) {
             Ok(view) => Some(view),
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
@@ -233,7 +292,7 @@ pub(super) async fn put<K: Kind>(
         Error::Refused { rule, .. } => posted.with("refused", rule),
         _ => posted,
     };
-    let mut sheet = match K::sheet(&console, &entered, view.as_ref(), &typed) {
+    let mut sheet = match K::sheet(console, entered, view.as_ref(), &typed) {
         Ok(sheet) => sheet,
         // What it stood on went with it.
         Err(_no_form) if !new && view.is_none() => return Err(error.into()),
@@ -256,7 +315,7 @@ pub(super) async fn put<K: Kind>(
             let (current, by, at) = K::change(view);
             let at = words::moment(at, console.host.now());
             (version, conflict) = (Some(current), Some(Conflict { noun: K::NOUN, by: by.to_owned(), at }));
-            sheet.compare(&K::sheet(&console, &entered, Some(view), &K::stored(view))?);
+            sheet.compare(&K::sheet(console, entered, Some(view), &K::stored(view))?);
             StatusCode::CONFLICT
         }
         Error::NotFound { .. } if !new && view.is_none() => {
@@ -270,7 +329,7 @@ pub(super) async fn put<K: Kind>(
         }
         error => return Err(error.into()),
     };
-    Ok(drawn::<K>(&entered, status, &name, (sheet, version, conflict)))
+    Ok(drawn::<K>(entered, status, name, (sheet, version, conflict), None))
 }
 
 impl Sheet {

@@ -3,12 +3,13 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use turnbuckle::{Error, Setup, User};
+use turnbuckle::{Error, Setup, User, WhatIf};
 
 use super::manages;
 use crate::console::answer::{Failed, page, segment, to};
 use crate::console::ask::{Ask, Used};
 use crate::console::frame::{Area, Frame};
+use crate::console::preview::Told;
 use crate::console::{Console, Entered};
 
 /// What one kind is called, what its removal means, and how the host names it where things lean on it.
@@ -66,7 +67,13 @@ fn back(kind: &str, name: &str) -> String {
     }
 }
 
-fn drawn(entered: &Entered, kind: &str, name: &str, what: &What, users: Vec<User>) -> Response {
+fn drawn(
+    entered: &Entered,
+    (kind, name): (&str, &str),
+    what: &What,
+    users: Vec<User>,
+    preview: Option<Told>,
+) -> Response {
     let noun = what.noun;
     let used = !users.is_empty();
     let ask = Ask {
@@ -81,6 +88,7 @@ fn drawn(entered: &Entered, kind: &str, name: &str, what: &What, users: Vec<User
         },
         fields: Vec::new(),
         problems: Vec::new(),
+        preview,
         users: users.into_iter().map(Used::of).collect(),
         action: format!("/setup/{kind}/{}/remove", segment(name)),
         back: back(kind, name),
@@ -103,10 +111,24 @@ pub(super) async fn window(
         Some(setup) => console.host.leaning_on(&entered.actor, setup, &name)?,
         None => Vec::new(),
     };
-    let mut response = drawn(&entered, &kind, &name, &what, users);
+    // Of all these, only a user takes something along that goes on without it.
+    let preview = match (what.setup, users.is_empty()) {
+        (Some(Setup::User), true) => removed(&console, &entered, &name).await?,
+        _ => None,
+    };
+    let mut response = drawn(&entered, (&kind, &name), &what, users, preview);
     // It was asked for, and here it is, whatever it says.
     *response.status_mut() = StatusCode::OK;
     Ok(response)
+}
+
+/// What the removal of a user would do. Where it would be refused, that is said when it is tried.
+async fn removed(console: &Console, entered: &Entered, name: &str) -> Result<Option<Told>, Failed> {
+    match console.host.preview(&entered.actor, WhatIf::RemoveUser { name: name.to_owned() }).await {
+        Ok(preview) => Ok(Some(Told::of(preview))),
+        Err(Error::Refused { .. } | Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) async fn remove(
@@ -132,7 +154,7 @@ pub(super) async fn remove(
             Ok(to(Area::Setup.path()))
         }
         // Something began to lean on it meanwhile: the window says what.
-        Err(Error::InUse { users, .. }) => Ok(drawn(&entered, &kind, &name, &what(&kind)?, users)),
+        Err(Error::InUse { users, .. }) => Ok(drawn(&entered, (&kind, &name), &what(&kind)?, users, None)),
         Err(error) => Err(error.into()),
     }
 }

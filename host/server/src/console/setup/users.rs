@@ -1,7 +1,7 @@
 //! Users.
 
 use jiff::Timestamp;
-use turnbuckle::{Error, Expected, PutUser, UserView};
+use turnbuckle::{Error, Expected, PutUser, UserView, WhatIf};
 
 use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, label, name_field};
 use crate::console::answer::Failed;
@@ -15,6 +15,7 @@ pub(super) struct Users;
 impl Kind for Users {
     type View = UserView;
     const NOUN: &'static str = "user";
+    const LEANT_ON: bool = true;
 
     fn path(name: &str) -> String {
         below("users", name)
@@ -52,6 +53,17 @@ impl Kind for Users {
         Ok(Sheet { form: Form::new(fields), groups, back: Area::Setup.path().into(), ..Sheet::default() })
     }
 
+    fn what_if(
+        _console: &Console,
+        _entered: &Entered,
+        key: &str,
+        posted: &Posted,
+        expected: Expected,
+    ) -> Result<Option<WhatIf>, Error> {
+        let put = given(key, posted, expected);
+        Ok(Some(WhatIf::PutUser { name: key.to_owned(), put }))
+    }
+
     async fn put(
         console: &Console,
         entered: &Entered,
@@ -59,13 +71,18 @@ impl Kind for Users {
         posted: &Posted,
         expected: Expected,
     ) -> Result<Saved, Error> {
-        let put = PutUser {
-            label: label(posted, key),
-            permission_sets: Some(posted.all("set").map(str::to_owned).collect()),
-            enabled: Some(posted.all("enabled").last() == Some("true")),
-            expected,
-        };
+        let put = given(key, posted, expected);
         let user = console.host.put_user(&entered.actor, key, put).await?;
         Ok(Saved::new(format!("The user {} is saved", user.name), Area::Setup.path()))
+    }
+}
+
+/// What was typed.
+fn given(key: &str, posted: &Posted, expected: Expected) -> PutUser {
+    PutUser {
+        label: label(posted, key),
+        permission_sets: Some(posted.all("set").map(str::to_owned).collect()),
+        enabled: Some(posted.all("enabled").last() == Some("true")),
+        expected,
     }
 }

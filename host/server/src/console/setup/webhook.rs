@@ -133,6 +133,7 @@ fn window(entered: &Entered, name: &str, verb: &'static str, ask: impl FnOnce(As
         words: String::new(),
         fields: Vec::new(),
         problems: Vec::new(),
+        preview: None,
         users: Vec::new(),
         action: String::new(),
         back: home(name),
