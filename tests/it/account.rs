@@ -9,7 +9,9 @@ use turnbuckle_tests::leaks;
 use turnbuckle_tests::oidc::{CONSOLE, CONSOLE_SECRET, Oidc};
 use turnbuckle_tests::world::{Serving, World};
 
-use crate::scene::{left_out, wrong_fields};
+use crate::console::{Desk, link};
+use crate::console_setup::hidden;
+use crate::scene::{Scene, left_out, wrong_fields};
 use crate::users::{WORKS, delete, put};
 
 /// A provider, and a server that lets its accounts in.
@@ -215,6 +217,68 @@ fn bindings_that_do_not_fit_are_told_by_their_fields() {
     let again = door.world.json(&["import", file.to_str().unwrap()]);
     let rows = again["rows"].as_array().unwrap();
     assert!(rows.iter().all(|row| row["action"] == "keep"), "{again:#}");
+}
+
+#[test]
+fn an_account_is_bound_and_unbound_on_the_page_of_its_user() {
+    let Some(door) = Door::open("an_account_is_bound_and_unbound_on_the_page_of_its_user") else { return };
+    put(&door.api, "/setup/users/bob", &json!({})).ended(200);
+    let mut desk = Desk::by(&door.server.url, &link(&door.api));
+    let (user, bind, unbind) = ("/setup/users/ada", "/setup/users/ada/accounts", "/setup/users/ada/accounts/unbind");
+    let page = desk.get(user).ended(200).text();
+    assert!(page.contains("No account is bound.") && page.contains(door.oidc.origin()), "{page}");
+    let beside =
+        |field: &str, words: &str| format!("id=\"own-{field}-help\"><span class=\"wrong\" dir=\"auto\">{words}");
+    for (subject, account, field, words) in [
+        ("", "", "subject", "Is required"),
+        ("ä", "", "subject", "Must be 1 to 255 printable ASCII characters."),
+        ("ada", "ada@example.com", "account", "Is told besides a subject"),
+    ] {
+        let wrong = desk.post(user, bind, &[("subject", subject), ("account", account)]).ended(422).text();
+        assert!(wrong.contains(&beside(field, words)), "{words}: {wrong}");
+        assert!(wrong.contains(&format!("name=\"subject\" type=\"text\" dir=\"auto\" value=\"{subject}\"")), "{wrong}");
+        assert!(wrong.contains("value=\"works\" checked"), "what the user may do stands as it is: {wrong}");
+    }
+    desk.browser.post(&door.at(bind), &[("subject", "ada")]).ended(403);
+    let drafted = desk.get(&format!("{bind}?subject=typed")).ended(200).text();
+    assert!(drafted.contains("value=\"typed\"") && drafted.contains("value=\"works\" checked"), "{drafted}");
+
+    let bound = desk.post(user, bind, &[("subject", " ada "), ("account", "")]);
+    let page = desk.after(&bound);
+    assert!(page.contains("An account is bound to ada"), "{page}");
+    assert!(page.contains("<td data-label=\"Subject\"><bdi>ada</bdi>"), "{page}");
+    let taken = desk.post("/setup/users/bob", "/setup/users/bob/accounts", &[("subject", "ada")]).ended(422).text();
+    assert!(taken.contains(&beside("subject", "Is bound to `ada` already; unbind it there first.")), "{taken}");
+    let mut browser = Browser::new();
+    door.sign_in(&mut browser, "ada").ended(303);
+    let page = desk.get(user).ended(200).text();
+    assert!(page.contains("<strong><bdi>ada@example.com</bdi></strong>"), "what it is called is known now: {page}");
+    let told = [("issuer", hidden(&page, "issuer")), ("subject", hidden(&page, "subject"))];
+    let told = told.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let unbound = desk.post(user, unbind, &told);
+    assert!(desk.after(&unbound).contains("No account is bound."));
+    assert_eq!(signed_in(&mut browser, &door.at("/integrations")), None);
+    desk.post(user, unbind, &told).ended(404);
+
+    let waiting = desk.post(user, bind, &[("subject", ""), ("account", "Ada@Example.com")]);
+    let page = desk.after(&waiting);
+    assert!(page.contains("none yet") && hidden(&page, "account") == "ada@example.com", "{page}");
+    let unbound = desk.post(user, unbind, &[("issuer", door.oidc.origin()), ("account", "ada@example.com")]);
+    assert!(desk.after(&unbound).contains("No account is bound."));
+    assert_eq!(door.api.get("/setup/users/ada").ended(200).json()["identities"], json!([]));
+}
+
+#[test]
+fn where_nobody_signs_in_by_accounts_the_page_of_a_user_speaks_of_none() {
+    let scene = Scene::http();
+    put(&scene.api, "/setup/users/ada", &json!({})).ended(200);
+    let mut desk = Desk::of(&scene);
+    let page = desk.get("/setup/users/ada").ended(200).text();
+    assert!(!page.contains("/setup/users/ada/accounts"), "{page}");
+    let refused = desk.post("/setup/users/ada", "/setup/users/ada/accounts", &[("subject", "ada")]).ended(422).text();
+    assert!(refused.contains("no provider is set up"), "{refused}");
+    let sent = desk.get("/setup/users/ada/accounts").ended(303);
+    assert_eq!(sent.header("location"), "/setup/users/ada");
 }
 
 #[test]

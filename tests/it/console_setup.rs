@@ -14,7 +14,7 @@ use crate::users::{WORKS, put, user};
 use crate::webhooks::until;
 
 /// What a hidden field of this page holds.
-fn hidden(page: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, name: &str) -> String {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {page}"));
     rest.split('"').next().unwrap().to_owned()
 }
@@ -329,7 +329,9 @@ fn a_webhook_is_set_up_looked_after_and_removed() {
     let shown = desk.get(home).ended(200).text();
     assert!(shown.contains("connection.created") && shown.contains("Nothing was given up"), "{shown}");
     assert!(!shown.contains("whsec_"), "it is told once: {shown}");
-    assert!(desk.get("/setup").ended(200).text().contains("href=\"/setup/webhooks/on-call\""));
+    for list in ["/setup", "/health"] {
+        assert!(desk.get(list).ended(200).text().contains("href=\"/setup/webhooks/on-call\""), "{list}");
+    }
 
     scene.connected("A");
     until(&scene.api, "on-call", |view| view["enabled"] == false);

@@ -13,10 +13,12 @@ use turnbuckle::{
     Actor, AuditFilter, Compiler, DeliveryFilter, DeliveryState, DeliveryView, Host, Outside, PutWebhook, Replay,
     WebhookView,
 };
+use turnbuckle_server::{ListenOptions, Server};
 use turnbuckle_tests::components;
 use turnbuckle_tests::receiver::{Message, Receiver};
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
+use crate::console::Desk;
 use crate::scene::BINARY;
 
 /// A host whose clock stands still unless it is turned.
@@ -394,9 +396,25 @@ async fn an_endpoint_whose_deliveries_broke_off_by_a_fault_says_so_and_begins_ag
     let host = works.open(|_| {}).await;
     let delivering = host.deliver_webhooks();
     works.hook(&host, "/hook").await;
+    let options = ListenOptions {
+        address: ([127, 0, 0, 1], 0).into(),
+        data: works.folder.path().to_owned(),
+        hosts: Vec::new(),
+        public_url: None,
+        open_metrics: false,
+    };
+    let server = Server::bind(host.clone(), options).await.unwrap();
+    let (url, link) = (server.url().to_owned(), server.link());
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async { drop(ended.await) }));
+    let mut desk = tokio::task::spawn_blocking(move || Desk::by(&url, &link)).await.unwrap();
     happen(&host).await;
     let first = next(&receiver).await;
     let view = until(&host, |view| view.fault.is_some()).await;
+    let page = tokio::task::spawn_blocking(move || desk.get("/setup/webhooks/shop").ended(200).text()).await.unwrap();
+    assert!(page.contains("Its deliveries broke off at 2026-01-01T00:00:00Z by a fault of this program"), "{page}");
+    end.send(()).unwrap();
+    serving.await.unwrap();
     let fault = view.fault.unwrap();
     assert!(
         fault.starts_with("its deliveries broke off at 2026-01-01T00:00:00Z by a fault of this program"),

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{Budget, HealthReport, HealthState, HourTally, Permission, Status, Tally, WebhookView};
 
-use super::answer::{Failed, page, to};
+use super::answer::{Failed, page, segment, to};
 use super::frame::{Area, Frame};
 use super::gate::Posted;
 use super::integrations::{Attention, attention};
@@ -53,6 +53,7 @@ struct Ahead {
 }
 
 struct Webhook {
+    path: String,
     name: String,
     status: Mark,
     why: String,
@@ -220,6 +221,7 @@ fn hours(hours: &[HourTally]) -> Vec<Hour> {
 
 fn webhook(view: WebhookView, now: jiff::Timestamp) -> Webhook {
     Webhook {
+        path: format!("/setup/webhooks/{}", segment(&view.name)),
         name: view.name,
         status: words::switch(view.enabled),
         why: view.disabled_for.unwrap_or_default(),

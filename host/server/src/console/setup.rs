@@ -1,6 +1,7 @@
 //! What operators set up for everyone: named credentials and what they stand on, identity providers, who may do what, and where
 //! events are posted to.
 
+mod accounts;
 mod credential;
 mod externals;
 mod named;
@@ -43,6 +44,8 @@ pub(super) fn router() -> Router<Console> {
             get(form::<permission_sets::PermissionSets>).post(put::<permission_sets::PermissionSets>),
         )
         .route("/setup/users/{name}", get(form::<users::Users>).post(put::<users::Users>))
+        .route("/setup/users/{name}/accounts", get(users::binding).post(users::bind))
+        .route("/setup/users/{name}/accounts/unbind", get(users::bound).post(users::unbind))
         .route("/setup/tokens/+", get(tokens::form).post(tokens::create))
         .route("/setup/webhooks/{name}", get(webhook::show))
         .route("/setup/webhooks/{name}/edit", get(form::<webhooks::Webhooks>).post(put::<webhooks::Webhooks>))

@@ -12,6 +12,7 @@ use axum::response::Response;
 use http::StatusCode;
 use turnbuckle::{Error, Expected, FieldProblem, Permission, Preview, Secret, WhatIf};
 
+use super::accounts::Accounts;
 use super::manages;
 use crate::console::answer::{Failed, page, segment, sentence, to};
 use crate::console::form::{Field, Form};
@@ -77,6 +78,8 @@ pub(super) struct Sheet {
     pub(super) words: String,
     /// Where somebody goes who does not save.
     pub(super) back: String,
+    /// What is below the form: the accounts of a user.
+    pub(super) accounts: Option<Accounts>,
 }
 
 /// One of several ways to go on.
@@ -149,7 +152,7 @@ struct Put {
 }
 
 /// Who was first.
-struct Conflict {
+pub(super) struct Conflict {
     noun: &'static str,
     by: String,
     at: Moment,
@@ -168,7 +171,7 @@ pub(super) fn once(entered: &Entered, once: Once, to: String) -> Response {
     page(StatusCode::OK, &OncePage { frame, once, to })
 }
 
-fn drawn<K: Kind>(
+pub(super) fn drawn<K: Kind>(
     entered: &Entered,
     status: StatusCode,
     name: &str,

@@ -1,10 +1,15 @@
-//! Users.
+//! Users, and the accounts that sign them in.
 
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use http::StatusCode;
 use jiff::Timestamp;
-use turnbuckle::{Error, Expected, PutUser, UserView, WhatIf};
+use turnbuckle::{Error, Expected, FieldProblem, PutUser, UserView, WhatIf};
 
-use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, label, name_field};
-use crate::console::answer::Failed;
+use super::accounts::{self, Accounts};
+use super::manages;
+use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, drawn, label, name_field};
+use crate::console::answer::{Failed, to};
 use crate::console::form::{Field, Form};
 use crate::console::frame::Area;
 use crate::console::gate::Posted;
@@ -50,7 +55,9 @@ impl Kind for Users {
             Tick::new("set", set.name, label, on)
         });
         let groups = vec![Ticks { id: "sets", label: "Permission sets", help: "", ticks: ticks.collect() }];
-        Ok(Sheet { form: Form::new(fields), groups, back: Area::Setup.path().into(), ..Sheet::default() })
+        let accounts = view.and_then(|view| Accounts::of(console, entered, view));
+        let back = Area::Setup.path().into();
+        Ok(Sheet { form: Form::new(fields), groups, back, accounts, ..Sheet::default() })
     }
 
     fn what_if(
@@ -85,4 +92,71 @@ fn given(key: &str, posted: &Posted, expected: Expected) -> PutUser {
         enabled: Some(posted.all("enabled").last() == Some("true")),
         expected,
     }
+}
+
+/// The page of a user with what was typed to bind an account, and what is wrong with that.
+fn with_accounts(
+    (console, entered): (&Console, &Entered),
+    status: StatusCode,
+    name: &str,
+    typed: &Posted,
+    problems: Vec<FieldProblem>,
+) -> Result<Response, Failed> {
+    let view = console.host.user(&entered.actor, name)?;
+    let mut sheet = Users::sheet(console, entered, Some(&view), &Users::stored(&view))?;
+    let Some(accounts) = &mut sheet.accounts else { return Err(Error::Invalid { problems }.into()) };
+    accounts.form = accounts::form(typed);
+    accounts.form.blame(problems);
+    Ok(drawn::<Users>(entered, status, name, (sheet, Some(view.version), None), None))
+}
+
+/// What was typed before a session was over stands in the form.
+pub(super) async fn binding(
+    State(console): State<Console>,
+    entered: Entered,
+    Path(name): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Failed> {
+    manages(&entered)?;
+    if console.host.sign_in_offer().is_none() {
+        return Ok(to(&Users::path(&name)));
+    }
+    with_accounts((&console, &entered), StatusCode::OK, &name, &Posted::of(query), Vec::new())
+}
+
+pub(super) async fn bind(
+    State(console): State<Console>,
+    entered: Entered,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    match console.host.bind_account(&entered.actor, &name, accounts::typed(&posted)).await {
+        Ok(user) => {
+            let words = "Whoever signs in with it is this user.";
+            entered.tell("good", format!("An account is bound to {}", user.name), words);
+            Ok(to(&Users::path(&user.name)))
+        }
+        Err(Error::Invalid { problems }) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            with_accounts((&console, &entered), status, &name, &posted, problems)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nothing is taken away because a session was over: the page shows what is bound.
+pub(super) async fn bound(Path(name): Path<String>) -> Response {
+    to(&Users::path(&name))
+}
+
+pub(super) async fn unbind(
+    State(console): State<Console>,
+    entered: Entered,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    console.host.unbind_account(&entered.actor, &name, accounts::told(&posted)).await?;
+    let words = "It signs nobody in any more; who signed in with it is out.";
+    entered.tell("good", format!("An account is unbound from {name}"), words);
+    Ok(to(&Users::path(&name)))
 }

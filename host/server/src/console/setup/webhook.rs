@@ -49,6 +49,8 @@ struct WebhookPage {
     status: Mark,
     enabled: bool,
     disabled_for: String,
+    /// What broke its deliveries off lately.
+    fault: String,
     url: String,
     types: Vec<&'static str>,
     owner: String,
@@ -83,6 +85,7 @@ pub(super) async fn show(
         status: words::switch(view.enabled),
         enabled: view.enabled,
         disabled_for: view.disabled_for.as_deref().map(sentence).unwrap_or_default(),
+        fault: view.fault.as_deref().map(sentence).unwrap_or_default(),
         types: view.types.iter().map(|one| one.name()).collect(),
         made: at(view.created_at),
         changed: at(view.updated_at),
