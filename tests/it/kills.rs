@@ -228,8 +228,11 @@ fn recorded_behind(api: &Api, seen: u64) -> (Vec<(String, String)>, u64) {
     (found, newest)
 }
 
+/// Robot → the newest token that it was given.
+type Newest = Arc<Mutex<HashMap<String, u64>>>;
+
 /// A scene in which workers have their robots.
-fn manned() -> (Scene, Vec<Worker>, Arc<Mutex<HashMap<String, u64>>>) {
+fn manned() -> (Scene, Vec<Worker>, Newest) {
     let scene = Scene::http();
     scene.upstream.remember_nothing();
     let newest = token_service(&scene.upstream);

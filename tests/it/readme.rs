@@ -25,7 +25,9 @@ fn readme_shows_these_commands_and_no_others() {
             "cargo fmt --all --check",
             "cargo clippy --workspace --all-targets",
             "cargo test --workspace",
-            "cargo bench -p turnbuckle-tests",
+            "cargo bench -p turnbuckle-tests --bench speed",
+            "cargo bench -p turnbuckle-tests --bench peers",
+            "cargo bench -p turnbuckle-tests --bench soak -- --minutes 120",
         ]
     );
 }
