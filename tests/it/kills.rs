@@ -43,8 +43,8 @@ fn pass(time: Duration) {
 }
 
 /// A service that gives tokens to clients, and takes the newest one of each alone.
-fn token_service(upstream: &Upstream) -> Arc<Mutex<HashMap<String, u64>>> {
-    let newest: Arc<Mutex<HashMap<String, u64>>> = Arc::default();
+fn token_service(upstream: &Upstream) -> Newest {
+    let newest: Newest = Arc::default();
     let giving = Arc::clone(&newest);
     upstream.on("POST", "/token", move |arrived| {
         let mut newest = giving.lock().unwrap();
