@@ -40,7 +40,7 @@ pub(super) struct Target {
     url: String,
 }
 
-/// Sends a request through a connection, by the method of this one; TRACE and CONNECT are refused. The body, `Content-Type`
+/// Sends a request through a connection, by the method of this one, which is one of the usual seven. The body, `Content-Type`
 /// and `Accept` travel as they are, any other header as `Turnbuckle-Header-<name>`. An answer with `Turnbuckle-Send: upstream`
 /// is the service's own, and `Turnbuckle-Send-Headers` names the headers that it came with. Where it means a failure, by its status
 /// or by what the connector knows of its service, `Turnbuckle-Failure` says which.
@@ -88,10 +88,15 @@ pub(super) async fn send(
 
 /// Refuses methods by which no request is sent, whatever else is wrong with it.
 pub(super) async fn taken(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+    if ALLOWED.split(", ").any(|method| method == request.method().as_str()) {
         return next.run(request).await;
     }
-    let words = "no request is sent by that method: it would show what is attached, or what nobody looks into";
+    let words = match *request.method() {
+        Method::TRACE | Method::CONNECT => {
+            "no request is sent by that method: it would show what is attached, or what nobody looks into"
+        }
+        _ => "requests are sent by the methods that `Allow` names",
+    };
     let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", words).into_response();
     refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
     refused
