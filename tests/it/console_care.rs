@@ -41,7 +41,7 @@ fn the_health_page_says_how_it_stands_and_who_may_pauses_it() {
     put(&scene.api, "/webhooks/shop", &json!({"url": format!("{}/hook", scene.upstream.origin())})).ended(201);
     let page = desk.get("/health").ended(200).text();
     assert!(page.contains("One connection needs you") && page.contains("/reconnect\" data-window"), "{page}");
-    assert!(page.contains("<strong><bdi>shop</bdi></strong>"), "{page}");
+    assert!(page.contains("href=\"/setup/webhooks/shop\"><bdi>shop</bdi></a>"), "{page}");
     assert!(page.contains("href=\"/integrations?status=needs-reconnect\""), "{page}");
     assert!(page.contains("<rect class=\"bad\" x=\"0\" width=\"333\""), "a third needs somebody: {page}");
 
