@@ -48,3 +48,4 @@ mod upgrade;
 mod users;
 mod webhook_retries;
 mod webhooks;
+mod zoo;
