@@ -17,7 +17,7 @@ use crate::problem::{Problem, Words};
 /// Headers of this prefix are the request's own, without it.
 const PREFIX: &str = "turnbuckle-header-";
 
-/// Methods that a description has a word for; those of WebDAV are taken besides.
+/// Methods that a description has a word for. No other is taken: nobody could read in it that it is.
 pub(super) const METHODS: [(HttpMethod, &str); 7] = [
     (HttpMethod::Get, "get"),
     (HttpMethod::Head, "head"),
