@@ -32,7 +32,7 @@ fn a_guest_that_searches_all_of_its_memory_finds_no_spelling_of_the_secret_that_
     let sent = scene.upstream.arrived().iter().any(|arrived| arrived.header("authorization").contains(TOKEN));
     assert!(sent, "the service got it, and sent it back");
     let found = |at: usize| made["discovered"][at.to_string()].as_str().unwrap().parse::<usize>().unwrap();
-    assert_ne!((found(spellings.len()), found(spellings.len() + 1)), (0, 0), "{made:#}");
+    assert!(found(spellings.len()) > 0 && found(spellings.len() + 1) > 0, "{made:#}");
     assert!(made["discovered"]["searched"].as_str().unwrap().parse::<usize>().unwrap() >= 1 << 20, "{made:#}");
     for (at, (name, _)) in spellings.iter().enumerate() {
         assert_eq!(found(at), 0, "{name}: {made:#}");

@@ -21,10 +21,6 @@ impl Kind for PermissionSets {
         below("permission-sets", name)
     }
 
-    fn removal(name: &str) -> Option<String> {
-        Some(format!("{}/remove", Self::path(name)))
-    }
-
     fn view(console: &Console, entered: &Entered, name: &str) -> Result<PermissionSet, Error> {
         console.host.permission_set(&entered.actor, name)
     }

@@ -22,10 +22,6 @@ impl Kind for Principals {
         below("principals", name)
     }
 
-    fn removal(name: &str) -> Option<String> {
-        Some(format!("{}/remove", Self::path(name)))
-    }
-
     fn view(console: &Console, entered: &Entered, name: &str) -> Result<PrincipalView, Error> {
         console.host.principal(&entered.actor, name)
     }

@@ -25,10 +25,6 @@ impl Kind for Providers {
         below("identity-providers", name)
     }
 
-    fn removal(name: &str) -> Option<String> {
-        Some(format!("{}/remove", Self::path(name)))
-    }
-
     fn view(console: &Console, entered: &Entered, name: &str) -> Result<IdentityProviderView, Error> {
         console.host.identity_provider(&entered.actor, name)
     }

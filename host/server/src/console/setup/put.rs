@@ -36,8 +36,10 @@ pub(super) trait Kind {
 
     /// The page on which its form stands, and to which it is sent.
     fn path(name: &str) -> String;
-    /// The window before it is removed.
-    fn removal(name: &str) -> Option<String>;
+    /// The window before it is removed, where that begins on this page.
+    fn removal(name: &str) -> Option<String> {
+        Some(format!("{}/remove", Self::path(name)))
+    }
     fn view(console: &Console, entered: &Entered, name: &str) -> Result<Self::View, Error>;
     /// Its version, by whom, and when it was changed.
     fn change(view: &Self::View) -> (u64, &str, jiff::Timestamp);

@@ -26,10 +26,6 @@ impl Kind for Users {
         below("users", name)
     }
 
-    fn removal(name: &str) -> Option<String> {
-        Some(format!("{}/remove", Self::path(name)))
-    }
-
     fn view(console: &Console, entered: &Entered, name: &str) -> Result<UserView, Error> {
         console.host.user(&entered.actor, name)
     }
