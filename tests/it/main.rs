@@ -58,6 +58,7 @@ mod secret_blind;
 mod send;
 mod setup_versions;
 mod tidy;
+mod traces;
 mod upgrade;
 mod users;
 mod webhook_retries;

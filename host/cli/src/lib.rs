@@ -27,7 +27,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+use turnbuckle::Telemetry;
 use turnbuckle::config::{LogConfig, LogFormat, LogLevel};
 
 use args::{Arguments, Command, Global};
@@ -50,7 +53,6 @@ pub fn main() -> ExitCode {
         Ok(_) | Err(_) => LogConfig::default(),
     };
     let level = log.level.map_or(if serving { "info" } else { "error" }, LogLevel::name);
-    log_to_stderr(asked.as_deref().unwrap_or(level), log.format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -58,7 +60,19 @@ pub fn main() -> ExitCode {
             return Exit::Unexpected.into();
         }
     };
+    let telemetry =
+        match runtime.block_on(async { session.as_ref().ok().filter(|_| serving).map(telemetry).transpose() }) {
+            Ok(telemetry) => telemetry.flatten(),
+            Err(error) => {
+                output.error(&error);
+                return error.exit().into();
+            }
+        };
+    log_to_stderr(asked.as_deref().unwrap_or(level), log.format, telemetry.as_ref());
     let ended = runtime.block_on(async { run(command, &session?).await });
+    if let Some(telemetry) = telemetry {
+        telemetry.end();
+    }
     // A blocking read of a terminal never ends by itself.
     runtime.shutdown_background();
     match ended {
@@ -155,16 +169,24 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn log_to_stderr(asked: &str, format: LogFormat) {
+/// The export of traces, where one is configured.
+fn telemetry(session: &Session) -> Result<Option<Telemetry>, Error> {
+    // What is wrong with the rest is told by whatever reads it next.
+    let Ok(config) = session.place.configuration() else { return Ok(None) };
+    Ok(Telemetry::start(&config)?)
+}
+
+fn log_to_stderr(asked: &str, format: LogFormat, telemetry: Option<&Telemetry>) {
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_no_filter| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // A file of log lines is read by other programs.
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let log = match format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    // Traces are taken whatever the log says.
+    tracing_subscriber::registry().with(log.with_filter(filter)).with(telemetry.map(Telemetry::layer)).init();
 }

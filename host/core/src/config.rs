@@ -4,6 +4,7 @@
 //! separated by commas there.
 
 mod sign_in;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::model::error::{Error, FieldProblem};
 use crate::model::secret::Secret;
 
 pub use sign_in::{OidcConfig, SignInConfig};
+pub use telemetry::TelemetryConfig;
 
 /// Configuration of a host. `Config::default()` is what an empty file gives.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Who may read what is counted.
     pub metrics: MetricsConfig,
+    /// Where traces of a server go; nowhere where nothing is said.
+    pub telemetry: Option<TelemetryConfig>,
     /// What the host does unasked to keep connections alive.
     pub health: HealthConfig,
     /// Events.
@@ -276,6 +280,10 @@ const KEYS: &[(&str, Kind)] = &[
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
     ("metrics.open", Kind::Switch),
+    ("telemetry.endpoint", Kind::Text),
+    ("telemetry.headers-file", Kind::Text),
+    ("telemetry.service-name", Kind::Text),
+    ("telemetry.sample-percent", Kind::Number),
     ("events.keep-days", Kind::Number),
     ("events.keep-records", Kind::Number),
     ("events.keep-renewals", Kind::Number),
@@ -307,6 +315,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "TURNBUCKLE_LOG",
     "TURNBUCKLE_MASTER_KEY",
     sign_in::SECRET,
+    telemetry::HEADERS,
     "TURNBUCKLE_COMPILE_WORKER",
 ];
 
@@ -319,12 +328,14 @@ impl Config {
         };
         let mut problems = Vec::new();
         judge_keys(&table, "", &mut problems);
-        let (mut key, mut client_secret) = (None, None);
+        let (mut key, mut client_secret, mut headers) = (None, None, None);
         for (name, value) in environment.filter(|(name, _)| name.starts_with("TURNBUCKLE_")) {
             if name == "TURNBUCKLE_MASTER_KEY" {
                 key = Some(Secret::new(value));
             } else if name == sign_in::SECRET {
                 client_secret = Some(Secret::new(value));
+            } else if name == telemetry::HEADERS {
+                headers = Some(Secret::new(value));
             } else if !OTHER_VARIABLES.contains(&name.as_str()) {
                 set_from_environment(&mut table, &name, &value, &mut problems);
             }
@@ -338,6 +349,9 @@ impl Config {
         if let Some(secret) = client_secret.filter(|secret| !secret.is_empty()) {
             config.sign_in.oidc.get_or_insert_default().client_secret = Some(secret);
         }
+        if let Some(headers) = headers.filter(|headers| !headers.is_empty()) {
+            config.telemetry.get_or_insert_default().headers = Some(headers);
+        }
         config.anchor(file.and_then(Path::parent));
         config.check()?;
         Ok(config)
@@ -346,8 +360,9 @@ impl Config {
     /// A path in the file is meant from where the file is, whatever directory a command runs in.
     fn anchor(&mut self, folder: Option<&Path>) {
         let client_secret = self.sign_in.oidc.as_mut().and_then(|oidc| oidc.client_secret_file.as_mut());
+        let headers = self.telemetry.as_mut().and_then(|telemetry| telemetry.headers_file.as_mut());
         let files = [&mut self.vault.key_file, &mut self.egress.ca_file].into_iter().flatten();
-        for path in files.chain(client_secret) {
+        for path in files.chain(client_secret).chain(headers) {
             if let (Some(folder), true) = (folder, path.is_relative()) {
                 *path = folder.join(&path);
             }
@@ -386,6 +401,9 @@ impl Config {
         }
         if let Some(oidc) = &self.sign_in.oidc {
             oidc.check(&self.egress.allow, &mut problems);
+        }
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.check(&mut problems);
         }
         self.health.check(&mut problems);
         for (key, given) in [
@@ -594,10 +612,6 @@ mod tests {
         assert_eq!(config.limits.requests, Some(3));
     }
 
-    fn provider() -> Config {
-        load("[sign-in.oidc]\nissuer = \"https://x.example\"\nclient-id = \"x\"\n", &[]).unwrap()
-    }
-
     #[test]
     fn a_provider_that_can_not_be_used_is_told_field_by_field() {
         assert_eq!(
@@ -660,6 +674,41 @@ mod tests {
     }
 
     #[test]
+    fn a_collector_that_can_not_be_used_is_told_field_by_field() {
+        let shape = "telemetry.endpoint: must be the base URL of a collector that takes OTLP over HTTP, as in http://127.0.0.1:4318";
+        for (endpoint, words) in [
+            ("collector:4318", "; `collector` is not spoken"),
+            ("grpc://collector:4317", "; `grpc` is not spoken"),
+            ("//collector", ": relative URL without a base"),
+            ("https://user:key@collector", ", without user, query and fragment: a key belongs into a header"),
+            ("https://collector?key=x", ", without user, query and fragment: a key belongs into a header"),
+        ] {
+            let text = format!("[telemetry]\nendpoint = \"{endpoint}\"\n");
+            assert_eq!(problems(load(&text, &[])), [format!("{shape}{words}")], "{endpoint}");
+        }
+        let headers = ("TURNBUCKLE_TELEMETRY_HEADERS", "authorization=hunter2");
+        assert_eq!(
+            problems(load(
+                "[telemetry]\nheaders-file = \"keys\"\nservice-name = \"\"\nsample-percent = 0\n",
+                &[headers]
+            )),
+            [
+                "telemetry.endpoint: is required: the base URL of a collector, as in http://127.0.0.1:4318",
+                "telemetry.headers-file: TURNBUCKLE_TELEMETRY_HEADERS is set too; keep one of them, so that it is plain which headers are in use",
+                "telemetry.service-name: must not be empty: traces of this host are found by it",
+                "telemetry.sample-percent: must be 1 to 100; without `[telemetry]` nothing is sent",
+            ]
+        );
+        let config = load("[telemetry]\nendpoint = \"https://collector/otlp/\"\n", &[headers]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let (url, origin) = config.telemetry.unwrap().traces().unwrap();
+        assert_eq!(
+            (url.as_str(), origin.to_string().as_str()),
+            ("https://collector/otlp/v1/traces", "https://collector")
+        );
+    }
+
+    #[test]
     fn every_key_of_the_list_is_a_key_of_the_types() {
         for (key, kind) in KEYS {
             let value = match (*key, kind) {
@@ -670,6 +719,7 @@ mod tests {
                 ("sign-in.oidc.issuer", _) => "\"https://y.example\"",
                 ("sign-in.oidc.client-id", _) => "\"y\"",
                 ("sign-in.oidc.scopes", _) => "[\"openid\"]",
+                ("telemetry.endpoint", _) => "\"https://y.example\"",
                 (_, Kind::Text) => "\"x\"",
                 (_, Kind::List) => "[]",
                 (_, Kind::Number) => "1",
@@ -677,10 +727,17 @@ mod tests {
                 (_, Kind::Switch) => "false",
             };
             // A provider is told whole, or not at all.
-            let whole = [("sign-in.oidc.issuer", "\"https://x.example\""), ("sign-in.oidc.client-id", "\"x\"")];
-            let besides = whole.iter().filter(|(other, _)| key.starts_with("sign-in.oidc.") && other != key);
+            let whole = [
+                ("sign-in.oidc.issuer", "\"https://x.example\""),
+                ("sign-in.oidc.client-id", "\"x\""),
+                ("telemetry.endpoint", "\"https://x.example\""),
+            ];
+            let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+            let of_same = |other: &&(&str, &str)| other.0.rsplit_once('.').is_some_and(|(of, _)| of == section);
+            let all: String = whole.iter().filter(of_same).map(|(key, value)| format!("{key} = {value}\n")).collect();
+            let besides = whole.iter().filter(of_same).filter(|(other, _)| other != key);
             let besides: String = besides.map(|(key, value)| format!("{key} = {value}\n")).collect();
-            let default = if besides.is_empty() { Config::default() } else { provider() };
+            let default = load(&all, &[]).unwrap();
             let config = load(&format!("{besides}{key} = {value}\n"), &[]).unwrap();
             assert!(*kind == Kind::List || format!("{config:?}") != format!("{default:?}"), "{key} sets nothing");
         }

@@ -241,13 +241,16 @@ impl Connections {
     /// In a task of its own: a caller that goes away does not cut off the others.
     async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
         let connections = self.clone();
-        let span = tracing::debug_span!("test", connection = %connection.id);
+        let span = tracing::debug_span!("test", connection = %connection.id, failed = tracing::field::Empty);
         let testing = async move {
             // Whoever asked may be gone by the end.
             let _under_way = UnderWay { running: connections.running.clone(), key };
             let begun = Instant::now();
             let mut probed = connections.probe(&actor, &connection).await?;
             measure::test(probed.verdict.outcome.name(), begun.elapsed());
+            if let Outcome::Failed(kind) = &probed.verdict.outcome {
+                tracing::Span::current().record("failed", kind.name());
+            }
             if let (Some(named), Outcome::Failed(kind)) = (&connection.named_credential, &probed.verdict.outcome) {
                 // What failed before any request is the host's own word.
                 let own = probed.verdict.exchanges.is_empty() && *kind == FailureKind::Forbidden;

@@ -137,16 +137,23 @@ impl Egress {
         timeouts: Timeouts,
     ) -> Result<Response<Body>, EgressError> {
         let started = Instant::now();
-        let entry = call.begin(request.method().as_str())?;
+        let method = request.method().clone();
+        let entry = call.begin(method.as_str())?;
         let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
-        let result = sending.run(request).instrument(tracing::debug_span!("egress")).await;
+        let empty = tracing::field::Empty;
+        let span =
+            tracing::debug_span!("egress", method = method.as_str(), origin = empty, status = empty, failed = empty);
+        let result = sending.run(request).instrument(span.clone()).await;
+        span.record("origin", entry.origin());
         match &result {
             Ok(response) => {
+                span.record("status", response.status().as_u16());
                 // Where it went, never what for: a path or a query may hold what is nobody's business.
                 tracing::debug!(origin = entry.origin(), status = response.status().as_u16(), "a service answered");
                 entry.answered(started.elapsed(), response.status());
             }
             Err(error) => {
+                span.record("failed", error.name());
                 tracing::debug!(origin = entry.origin(), "no service answered");
                 entry.failed(started.elapsed(), error);
                 if let EgressError::Denied(denied) = error {

@@ -9,6 +9,8 @@ mod open;
 mod preview;
 mod removal;
 mod sign_in;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod users;
 
 use std::path::PathBuf;
@@ -45,6 +47,8 @@ use crate::users::Users;
 pub use audit::verify_audit_export;
 pub use open::Builder;
 pub use removal::Setup;
+#[cfg(feature = "otlp")]
+pub use telemetry::Telemetry;
 
 /// What a browser that came back is answered.
 #[derive(Debug)]

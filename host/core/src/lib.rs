@@ -30,6 +30,8 @@ mod model;
 pub use connections::Body;
 pub use credentials::sign_in_cookie;
 pub use events::{Changes, Delivering, Events};
+#[cfg(feature = "otlp")]
+pub use host::Telemetry;
 pub use host::{Builder, CallbackAnswer, Host, Setup, verify_audit_export};
 pub use model::actor::{Actor, Permission};
 pub use model::audit::{

@@ -85,10 +85,12 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
     };
     let route = request.extensions().get::<MatchedPath>().map_or("none".into(), |path| path.as_str().to_owned());
     let begun = Instant::now();
-    let span = tracing::debug_span!("request", method, route);
+    let span = tracing::debug_span!("request", method, route, status = tracing::field::Empty);
     let response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
-    let status = response.status().as_u16().to_string();
+    let status = response.status().as_u16();
+    span.record("status", status);
+    span.in_scope(|| tracing::debug!(status, "answered"));
+    let status = status.to_string();
     counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);
     histogram!(REQUEST_TIME, "route" => route).record(begun.elapsed());
     response

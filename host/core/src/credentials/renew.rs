@@ -95,17 +95,21 @@ impl Credentials {
         actor: String,
         seen: u64,
     ) -> Result<(), Arc<Unusable>> {
-        let span = tracing::debug_span!("renewal", connection = %connection.id);
+        let span = tracing::debug_span!("renewal", connection = %connection.id, failed = tracing::field::Empty);
         let renewing = async move {
             let _under_way = UnderWay { credentials: self.clone(), id: connection.id };
             let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
             let renewed = self.renew_now(pinned, seen).await;
-            measure::renewal(match &renewed {
+            let outcome = match &renewed {
                 Ok(true) => "renewed",
                 Ok(false) => "renewed-meanwhile",
                 Err(Unusable::Failed(failure)) => failure.kind.name(),
                 Err(Unusable::Error(error)) => error.code(),
-            });
+            };
+            measure::renewal(outcome);
+            if renewed.is_err() {
+                tracing::Span::current().record("failed", outcome);
+            }
             renewed.map(drop)
         };
         match tokio::spawn(renewing.instrument(span)).await {

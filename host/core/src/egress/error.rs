@@ -50,6 +50,21 @@ impl EgressError {
         Self::Attach { problem: problem.into() }
     }
 
+    /// What kind of failure it is.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::Budget { .. } => "budget",
+            Self::Dns { .. } => "dns",
+            Self::Connect { .. } => "connect",
+            Self::Tls { .. } => "tls",
+            Self::Timeout { .. } => "timeout",
+            Self::RequestBody { .. } => "request-body",
+            Self::Attach { .. } => "attach",
+            Self::Response { .. } => "response",
+        }
+    }
+
     /// What a guest is told. The words of a signer stay with the host: they could carry what it computed.
     pub(crate) fn for_guest(&self) -> String {
         match self {

@@ -247,7 +247,7 @@ fn event_retention(config: &EventsConfig) -> EventsKept {
     }
 }
 
-fn extra_roots(file: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn extra_roots(file: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
     let Some(path) = file else { return Ok(Vec::new()) };
     let pem = fs::read(path)
         .map_err(|error| Error::field("egress.ca-file", format!("{} can't be read: {error}", path.display())))?;

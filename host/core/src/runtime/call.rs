@@ -127,8 +127,8 @@ where
     };
     // A panic below is the host's own fault; it ends this call, not the host.
     let metered = clock.metered(AssertUnwindSafe(answer).catch_unwind());
-    let span = tracing::debug_span!("guest", function = question);
-    let outcome = tokio::time::timeout(budget.wall, metered).instrument(span).await;
+    let span = tracing::debug_span!("guest", function = question, failed = tracing::field::Empty);
+    let outcome = tokio::time::timeout(budget.wall, metered).instrument(span.clone()).await;
     let meter = &store.data().meter;
     let result = match outcome {
         Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
@@ -141,6 +141,9 @@ where
         }
         Ok(Ok(Err(error))) => Err(ended(&error, &stock.limits).unwrap_or_else(|| trapped(&error, log.text()))),
     };
+    if let Err(error) = &result {
+        span.record("failed", error.name());
+    }
     counted.ended(result.as_ref().map_or_else(CallError::name, |_answered| "answered"), clock.total());
     stock.retire(store, slot);
     result
