@@ -1,6 +1,10 @@
 //! The host as a Rust library: actors, permissions, and calls at the same time.
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -16,10 +20,44 @@ use turnbuckle_tests::upstream::{Reply, Upstream};
 
 use crate::scene::{BINARY, TOKEN};
 
+/// How long a host that ends may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Works until it has waited so many times, and leaves it there.
+async fn left_after<T>(waits: usize, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut waited) = (pin!(work), 0);
+    poll_fn(move |context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if waited == waits => Poll::Ready(None),
+        Poll::Pending => {
+            waited += 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
 async fn open(data: &Path, upstream: &Upstream) -> Host {
     let mut config = Config::default();
     config.egress.allow = vec![upstream.origin()];
     Host::builder(data).config(config).compiler(Compiler::Worker(BINARY.into())).open().await.unwrap()
+}
+
+/// The same, where another host on this directory is about to end.
+async fn open_next(data: &Path, upstream: &Upstream) -> Host {
+    let mut config = Config::default();
+    config.egress.allow = vec![upstream.origin()];
+    let begun = Instant::now();
+    loop {
+        let builder = Host::builder(data).config(config.clone()).compiler(Compiler::Worker(BINARY.into()));
+        match builder.open().await {
+            Ok(host) => return host,
+            Err(Error::Data { rule: "store-in-use", .. }) if begun.elapsed() < PATIENCE => {
+                tokio::task::yield_now().await
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// A host with the `http` connector, and a service that takes [`TOKEN`].
@@ -181,6 +219,45 @@ async fn what_was_stored_is_there_when_the_host_opens_again() {
     let again = open(folder.path(), &upstream).await;
     assert_eq!(again.connection(&root(), "Orders").unwrap(), made);
     assert_eq!(again.test_connection(&root(), "Orders").await.unwrap().status, Status::Active);
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_left_at_any_step_leaves_every_secret_readable_and_is_taken_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let (host, upstream) = host(data).await;
+    // More than two batches of them.
+    for number in 0..205 {
+        host.create_connection(&root(), new(&format!("c{number}"), &upstream)).await.unwrap();
+    }
+    drop(host);
+    let keys = || {
+        let text = std::fs::read_to_string(data.join("master.key")).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let (mut steps, mut with_two_keys) = (0, 0);
+    loop {
+        let host = open_next(data, &upstream).await;
+        let ended = left_after(steps, host.rotate_key(&root())).await;
+        drop(host);
+        with_two_keys += usize::from(keys() == 2);
+        let host = open_next(data, &upstream).await;
+        for number in [0, 99, 100, 199, 200, 204] {
+            let tested = host.test_connection(&root(), &format!("c{number}")).await.unwrap();
+            assert_eq!(tested.status, Status::Active, "left after {steps} waits, c{number}: {tested:?}");
+        }
+        if let Some(ended) = ended {
+            ended.unwrap();
+            break;
+        }
+        let taken_up = host.rotate_key(&root()).await.unwrap();
+        assert_eq!(keys(), 1, "left after {steps} waits: {taken_up:?}");
+        drop(host);
+        steps += 1;
+        assert!(steps < 100, "it never ends");
+    }
+    assert!(steps > 4 && with_two_keys > 3, "{steps} steps, after {with_two_keys} of them there were two keys");
+    assert_eq!(keys(), 1);
 }
 
 #[tokio::test]

@@ -17,10 +17,10 @@ use http::Method;
 use serde_json::{Value, json};
 use turnbuckle_tests::api::{Answer, Api};
 use turnbuckle_tests::upstream::{Reply, Upstream};
-use turnbuckle_tests::world::World;
+use turnbuckle_tests::world::{Serving, World};
 
 use crate::audit::whole;
-use crate::scene::{Scene, TOKEN, world};
+use crate::scene::{BINARY, Scene, TOKEN, world};
 
 /// What a failure repeats.
 const SEED: u64 = 0x7475_726e;
@@ -377,4 +377,66 @@ fn a_kill_at_any_moment_while_the_master_key_is_renewed_leaves_every_secret_read
         assert_eq!(tested["status"], "active", "c{number}: {tested:#}");
     }
     println!("{kills} kills in a rotation: {finished} finished before, {cut_off} cut off with two keys");
+}
+
+/// What a backup holds, on another machine.
+fn restored(scene: &Scene, copy: &std::path::Path) -> (World, Serving) {
+    let mut world = World::new(BINARY);
+    world.set("TURNBUCKLE_EGRESS_ALLOW", &scene.upstream.origin());
+    let key = scene.world.data().join("master.key");
+    world.run(&["restore", copy.to_str().unwrap(), "--key", key.to_str().unwrap()]).done();
+    let server = world.serve();
+    (world, server)
+}
+
+#[test]
+fn a_backup_under_load_is_of_one_moment() {
+    let (scene, mut workers, newest) = manned();
+    let origin = scene.upstream.origin();
+    let (url, token) = (scene.server.url.clone(), scene.server.token.clone());
+    // Each flow uses what is there already, so a flow without its connection would be of two moments.
+    for number in 0..3 {
+        let uses = json!([{"connection": format!("robot-{number}"), "used-as": "action", "step": "one"}]);
+        let flow = json!({"name": format!("Flow {number}"), "status": "active", "uses": uses});
+        scene.api.send(Method::PUT, &format!("/flows/f{number}"), &flow).ended(200);
+    }
+    let load = Load { url: &url, token: &token, origin: &origin, newest: &newest };
+    let copies: Vec<_> = (0..4).map(|number| scene.world.work().join(format!("copy-{number}"))).collect();
+    thread::scope(|scope| {
+        let working: Vec<_> = workers.iter_mut().map(|worker| scope.spawn(move || worker.work(load, 60))).collect();
+        for copy in &copies {
+            scene.api.post("/host/backup", &json!({"path": copy})).ended(204);
+        }
+        for worker in working {
+            worker.join().unwrap();
+        }
+    });
+    for copy in &copies {
+        let (_world, server) = restored(&scene, copy);
+        let api = server.api();
+        whole(&api);
+        // What the audit says was done is there, and nothing else.
+        let mut expected = BTreeMap::new();
+        for (action, name) in recorded_behind(&api, 0).0 {
+            match action.as_str() {
+                "connection.create" => drop(expected.insert(name, ())),
+                "connection.delete" => drop(expected.remove(&name)),
+                _ => {}
+            }
+        }
+        let listed = api.get("/connections?limit=200").ended(200).json();
+        let mut names: Vec<_> =
+            listed["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        assert_eq!(names, expected.into_keys().collect::<Vec<_>>(), "{}", copy.display());
+        for number in 0..3 {
+            let flows = api.get(&format!("/connections/robot-{number}/flows")).ended(200).json();
+            assert_eq!(flows.as_array().unwrap().len(), 1, "{flows:#}");
+            api.get(&format!("/connections/robot-{number}/send?url=/whoami")).ended(200);
+        }
+        for name in names.iter().filter(|name| name.starts_with('w')) {
+            let tested = api.post(&format!("/connections/{name}/test"), &json!({})).ended(200).json();
+            assert_eq!(tested["status"], "active", "{}: {tested:#}", copy.display());
+        }
+    }
 }
