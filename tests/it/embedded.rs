@@ -226,8 +226,8 @@ async fn a_rotation_that_is_left_at_any_step_leaves_every_secret_readable_and_is
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let (host, upstream) = host(data).await;
-    // More than two batches of them.
-    for number in 0..205 {
+    // More than one batch of them.
+    for number in 0..105 {
         host.create_connection(&root(), new(&format!("c{number}"), &upstream)).await.unwrap();
     }
     drop(host);
@@ -242,7 +242,7 @@ async fn a_rotation_that_is_left_at_any_step_leaves_every_secret_readable_and_is
         drop(host);
         with_two_keys += usize::from(keys() == 2);
         let host = open_next(data, &upstream).await;
-        for number in [0, 99, 100, 199, 200, 204] {
+        for number in [0, 99, 100, 104] {
             let tested = host.test_connection(&root(), &format!("c{number}")).await.unwrap();
             assert_eq!(tested.status, Status::Active, "left after {steps} waits, c{number}: {tested:?}");
         }

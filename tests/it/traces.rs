@@ -78,6 +78,7 @@ fn a_collector_gets_who_called_what_and_nothing_that_is_secret() {
     });
     let refused = scene.api.post("/connections", &elsewhere).ended(201).text();
     assert!(refused.contains("egress"), "what is open for traces is open for no connector: {refused}");
+    scene.api.get("/connections/Payroll%20of%20ada/send?url=https://elsewhere.example/x").ended(403);
     scene.server.stop();
     let mut messages = Vec::new();
     assert!(!receiver.is_idle_after(&mut messages), "what waits is sent before the server ends");
@@ -85,7 +86,7 @@ fn a_collector_gets_who_called_what_and_nothing_that_is_secret() {
     for Message { arrived } in &messages {
         assert_eq!(arrived.header("content-type"), "application/x-protobuf");
         assert_eq!(arrived.header("x-collector-key"), "key-of-the-collector");
-        assert!(arrived.header("user-agent").starts_with("turnbuckle/"));
+        assert!(arrived.header("user-agent").starts_with("OTel-OTLP-Exporter-Rust/"));
         leaks::none_in("a message to the collector", &arrived.body);
         let words = String::from_utf8_lossy(&arrived.body);
         for private in ["Payroll", "somebody", "not-the-token", "login"] {
@@ -104,7 +105,7 @@ fn a_collector_gets_who_called_what_and_nothing_that_is_secret() {
         "turnbuckle.guest.function",
         "turnbuckle.origin",
     ];
-    assert_eq!(keys, BTreeSet::from(known));
+    assert_eq!(keys, BTreeSet::from(known), "{all:#?}");
     assert!(all.iter().all(|span| span.events.is_empty() && span.links.is_empty()));
     assert!(
         all.iter().all(|span| of(&span.attributes, "turnbuckle.origin") != collector.origin() || span.name == "egress")

@@ -39,16 +39,19 @@ mod sigv4;
 mod tests;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::Instant;
-use tracing::Instrument as _;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Instrument as _};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -73,6 +76,22 @@ use self::redact::Redactor;
 use self::sign::Head;
 pub(crate) use self::sign::{SignFailure, SignRequest, Signer};
 use crate::model::origin::Origin;
+
+/// Work of a client that keeps sockets: what serves a socket would hold the span of whoever opened it for as long as that stands,
+/// and no trace of that request would ever end.
+fn out_of_spans<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    match tracing::Span::current().id() {
+        None => Either::Left(work),
+        Some(_) => Either::Right(work.with_subscriber(nobody())),
+    }
+}
+
+/// For work that leaves no trace. A subscriber that is known to be there beside the program's own: where no other is known,
+/// what is met first under none of them is believed to interest nobody ever.
+pub(crate) fn nobody() -> Dispatch {
+    static NOBODY: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+    NOBODY.clone()
+}
 
 /// A body in either direction.
 pub(crate) type Body = UnsyncBoxBody<Bytes, EgressError>;
@@ -147,7 +166,7 @@ impl Egress {
         span.record("origin", entry.origin());
         match &result {
             Ok(response) => {
-                span.record("status", response.status().as_u16());
+                span.record("status", i64::from(response.status().as_u16()));
                 // Where it went, never what for: a path or a query may hold what is nobody's business.
                 tracing::debug!(origin = entry.origin(), status = response.status().as_u16(), "a service answered");
                 entry.answered(started.elapsed(), response.status());
@@ -311,7 +330,7 @@ impl Sending<'_> {
         // One timer for both ends: each costs every request.
         let left = self.call.deadline.saturating_duration_since(Instant::now());
         let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
-        let mut sending = std::pin::pin!(client.execute(request));
+        let mut sending = std::pin::pin!(out_of_spans(client.execute(request)));
         loop {
             let sent = self.entry.progress.sent_so_far();
             match tokio::time::timeout(after, sending.as_mut()).await {

@@ -88,7 +88,7 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
     let span = tracing::debug_span!("request", method, route, status = tracing::field::Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
-    span.record("status", status);
+    span.record("status", i64::from(status));
     span.in_scope(|| tracing::debug!(status, "answered"));
     let status = status.to_string();
     counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);

@@ -21,7 +21,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
 use tokio::runtime::Handle;
 use tracing::instrument::WithSubscriber as _;
-use tracing::{Dispatch, Metadata, Subscriber};
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
@@ -203,7 +203,7 @@ impl HttpClient for Collector {
     async fn send_bytes(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
         let inner = Arc::clone(&self.inner);
         // A message about traces makes no traces: each would be the cause of the next.
-        let posting = async move { inner.post(request).await }.with_subscriber(Dispatch::none());
+        let posting = async move { inner.post(request).await }.with_subscriber(egress::nobody());
         let posted = self.inner.runtime.spawn(posting).await?;
         let problem = match &posted {
             Ok(response) if response.status().is_success() => None,
