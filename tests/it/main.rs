@@ -64,3 +64,4 @@ mod users;
 mod webhook_retries;
 mod webhooks;
 mod whatif;
+mod zoo;

@@ -93,7 +93,12 @@ pub(crate) fn by_guest(
 
 /// The words that a guest's `match` behind this text knows, in their order: a table that has them all misses none.
 pub(crate) fn known_to(guest: &str, behind: &str) -> Vec<String> {
-    let source = std::fs::read_to_string(tree::top().join(format!("tests/guests/{guest}/src/lib.rs"))).unwrap();
+    known_in(&format!("tests/guests/{guest}/src/lib.rs"), behind)
+}
+
+/// As [`known_to`], of any source below the top of the tree.
+pub(crate) fn known_in(source: &str, behind: &str) -> Vec<String> {
+    let source = std::fs::read_to_string(tree::top().join(source)).unwrap();
     let (_, arms) = source.split_once(behind).unwrap();
     let (arms, _) = arms.split_once("\n            _ =>").or_else(|| arms.split_once("\n        _ =>")).unwrap();
     let arm = regex_lite::Regex::new(r#"(?m)^ +"([a-z0-9-]+)" =>"#).unwrap();

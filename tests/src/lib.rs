@@ -11,4 +11,6 @@ pub mod peer;
 pub mod receiver;
 pub mod tree;
 pub mod upstream;
+pub mod wire;
 pub mod world;
+pub mod zoo;

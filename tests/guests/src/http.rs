@@ -1,7 +1,9 @@
 //! Requests over `wasi:http`, part by part as a guest wants them: nothing is checked, escaped or joined here.
 
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, Scheme, http_error_code};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, Scheme, http_error_code,
+};
 use wasip2::io::streams::StreamError;
 
 /// A request, taken to pieces.
@@ -21,6 +23,7 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Request {
@@ -70,9 +73,7 @@ impl Request {
             Some(Ok(answered)) => answered.map_err(|error| code(&error))?,
             Some(Err(())) | None => return Err("no answer".into()),
         };
-        let headers = response.headers().entries();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let headers = headers.into_iter().map(|(name, value)| (name, text(value))).collect();
+        let headers = texts(response.headers());
         let incoming = response.consume().map_err(refused("answer"))?;
         let stream = incoming.stream().map_err(refused("answer"))?;
         let mut body = Vec::new();
@@ -85,8 +86,20 @@ impl Request {
                 }
             }
         }
-        Ok(Response { status: response.status(), headers, body })
+        drop(stream);
+        let ending = IncomingBody::finish(incoming);
+        ending.subscribe().block();
+        let trailers = match ending.get() {
+            Some(Ok(Ok(Some(trailers)))) => texts(trailers),
+            _ => vec![],
+        };
+        Ok(Response { status: response.status(), headers, body, trailers })
     }
+}
+
+fn texts(fields: Fields) -> Vec<(String, String)> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    fields.entries().into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 impl Response {

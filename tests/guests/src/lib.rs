@@ -16,7 +16,8 @@ pub mod http;
 
 pub use bindings::turnbuckle::connector::types::{
     Authentication, Authorization, Basic, Body, Capture, Choice, Connection, Derivation, Derived, Descriptor, Failure,
-    FailureKind, Field, FieldKind, Grant, Lifecycle, Parameter, Placement, Protocol, Report, Request, SignIn, Sigv4, Source,
+    FailureKind, Field, FieldKind, Grant, Lifecycle, Parameter, Placement, Protocol, Report, Request, SignIn, Sigv4,
+    Source,
 };
 
 /// A connector that behaves, until a guest replaces one of its answers.

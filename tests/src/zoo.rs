@@ -1,0 +1,166 @@
+//! Hostile connectors: every attack, the stage at which it comes, and how it has to end.
+
+pub mod by_hand;
+pub mod service;
+mod table;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Api};
+use crate::components;
+
+pub use table::ATTACKS;
+
+/// What an operator sets for them: budgets that are used up soon, and a service that is theirs.
+pub fn configuration(origins: &[String]) -> String {
+    let origins: Vec<_> = origins.iter().map(|origin| format!("{origin:?}")).collect();
+    format!(
+        "[egress]\nallow = [{}]\n[limits]\ntest-seconds = 3\ncall-cpu-milliseconds = 500\n\
+         describe-cpu-milliseconds = 500\ncompile-seconds = 10\ncompile-memory-mib = 1024\n",
+        origins.join(", ")
+    )
+}
+
+/// When an attack comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// With the bytes of the component.
+    Install,
+    /// When the connector is asked what it is.
+    Describe,
+    /// When it is asked how a connection authenticates.
+    Authenticate,
+    /// When it tests a connection.
+    Test,
+}
+
+impl Stage {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Describe => "describe",
+            Self::Authenticate => "authenticate",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// How an attack ends. The words are those that a person reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The component is refused: the field, and words of its message.
+    Refused(&'static str, &'static str),
+    /// It is installed, and its summary holds these words: there was nothing to gain.
+    Installed(&'static str),
+    /// No connection is made: the code of the answer, and words of its detail.
+    NotMade(&'static str, &'static str),
+    /// The test fails: its kind, and words of its message.
+    Failed(&'static str, &'static str),
+    /// The test passes, and what came of it holds these words: there was nothing to gain.
+    Passed(&'static str),
+}
+
+/// One attack.
+#[derive(Debug, Clone, Copy)]
+pub struct Attack {
+    /// Its name.
+    pub name: &'static str,
+    /// When it comes.
+    pub stage: Stage,
+    /// How it has to end.
+    pub ends: End,
+}
+
+/// The zoo's component, attacking in `describe` in this way.
+pub fn describing(binary: &Path, attack: &str) -> Vec<u8> {
+    let mut component = components::read(binary, "zoo").to_vec();
+    let mark = b"DESCRIBE:none";
+    let at = component.windows(mark.len()).position(|window| window == mark).expect("the zoo has its mark") + 9;
+    component[at..at + 32].copy_from_slice(format!("{attack:32}").as_bytes());
+    component
+}
+
+impl Attack {
+    /// Makes it ready: what is uploaded for it, where something is.
+    pub fn component(&self, binary: &Path) -> Option<Vec<u8>> {
+        match self.stage {
+            Stage::Install => Some(by_hand::component(self.name)),
+            Stage::Describe => Some(describing(binary, self.name)),
+            Stage::Authenticate | Stage::Test => None,
+        }
+    }
+
+    /// Does it: offers the component, or makes a connection of this name, of the installed zoo to this service.
+    pub fn run(&self, api: &Api, component: Option<&[u8]>, service: &str, secret: &str, name: &str) -> Answer {
+        match component {
+            Some(component) => {
+                let kind = [("content-type", "application/wasm")];
+                api.call(Method::POST, "/connectors", &kind, component.to_vec().into())
+            }
+            None => connect(api, name, service, &json!({"attack": self.name}), secret),
+        }
+    }
+
+    /// How it ended, in a few words; an error where that is not how it has to end.
+    pub fn judge(&self, answer: &Answer) -> Result<String, String> {
+        let status = answer.status.as_u16();
+        let said = answer.json();
+        let verdict = &said["verdict"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (fits, told) = match self.ends {
+            End::Refused(field, words) => {
+                let first = &said["problems"][0];
+                let (at, message) = (text(&first["field"]), text(&first["message"]));
+                (status == 422 && at == field && message.contains(words), format!("refused: {message}"))
+            }
+            End::Installed(words) => {
+                let summary = text(&said["connector"]["descriptor"]["summary"]);
+                (status == 201 && summary.contains(words), format!("installed, powerless: {summary}"))
+            }
+            End::NotMade(code, words) => {
+                let detail = text(&said["detail"]);
+                (text(&said["code"]) == code && detail.contains(words), format!("{code}: {detail}"))
+            }
+            End::Failed(kind, words) => {
+                let message = text(&verdict["message"]);
+                (status == 201 && verdict["kind"] == kind && message.contains(words), format!("{kind}: {message}"))
+            }
+            End::Passed(words) => {
+                let outcome = text(&said["discovered"]["outcome"]);
+                (
+                    status == 201 && verdict["outcome"] == "passed" && outcome.contains(words),
+                    format!("nothing gained: {outcome}"),
+                )
+            }
+        };
+        if fits { Ok(told) } else { Err(format!("{}: {status} {said:#}", self.name)) }
+    }
+
+    /// Takes away what it left, where it left something.
+    pub fn tidy(&self, api: &Api, name: &str) {
+        match self.ends {
+            End::Refused(..) | End::NotMade(..) => {}
+            End::Installed(_) => drop(api.call(Method::DELETE, "/connectors/zoo", &[], Bytes::new()).ended(204)),
+            End::Failed(..) | End::Passed(_) => {
+                drop(api.call(Method::DELETE, &format!("/connections/{name}"), &[], Bytes::new()).ended(204));
+            }
+        }
+    }
+}
+
+/// Asks for a connection of the zoo by a token, with these settings besides.
+pub fn connect(api: &Api, name: &str, service: &str, settings: &Value, secret: &str) -> Answer {
+    let mut all = json!({ "url": service });
+    if let (Some(all), Some(settings)) = (all.as_object_mut(), settings.as_object()) {
+        all.extend(settings.clone());
+    }
+    let new = json!({
+        "name": name, "connector": "zoo", "protocol": "token", "settings": all, "secrets": {"token": secret},
+    });
+    api.post("/connections", &new)
+}
