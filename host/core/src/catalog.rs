@@ -4,7 +4,9 @@ mod icon;
 mod judge;
 mod upgrade;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 use semver::Version;
@@ -19,7 +21,7 @@ use crate::model::event::{EventData, Telling};
 use crate::model::id::{ConnectorName, Digest};
 use crate::model::outside::Outside;
 use crate::model::view::{CheckReport, ConnectorFilter, ConnectorKey, ConnectorView, InstallReport};
-use crate::runtime::{CallError, Runtime};
+use crate::runtime::Runtime;
 use crate::store::{Reader, Store};
 
 pub(crate) use upgrade::differences;
@@ -31,6 +33,26 @@ pub(crate) struct Catalog {
     runtime: Runtime,
     components: PathBuf,
     outside: Outside,
+    turns: Turns,
+}
+
+/// What is done to the files of one component is done by one at a time.
+#[derive(Debug, Clone, Default)]
+struct Turns {
+    by_digest: Arc<Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Turns {
+    async fn take(&self, digest: &Digest) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.by_digest.lock().expect("no holder of this lock panics");
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let turn = turns.get(digest).and_then(Weak::upgrade).unwrap_or_default();
+            turns.insert(digest.clone(), Arc::downgrade(&turn));
+            turn
+        };
+        turn.lock_owned().await
+    }
 }
 
 struct Judged {
@@ -43,7 +65,7 @@ struct Judged {
 
 impl Catalog {
     pub(crate) fn new(store: Store, runtime: Runtime, components: PathBuf, outside: Outside) -> Self {
-        Self { store, runtime, components, outside }
+        Self { store, runtime, components, outside, turns: Turns::default() }
     }
 
     /// The same catalog over another handle of its store.
@@ -74,6 +96,7 @@ impl Catalog {
 
     pub(crate) async fn install(&self, actor: &Actor, component: Bytes) -> Result<InstallReport, Error> {
         let digest = Digest::of(&component);
+        let _turn = self.turns.take(&digest).await;
         let installed = self.judge_and_keep(actor, component).await;
         if installed.is_err() {
             self.discard(&digest).await?;
@@ -136,6 +159,7 @@ impl Catalog {
 
     pub(crate) async fn check(&self, component: Bytes) -> Result<CheckReport, Error> {
         let digest = Digest::of(&component);
+        let _turn = self.turns.take(&digest).await;
         let judged = self.judge(&component).await;
         self.discard(&digest).await?;
         let judged = judged?;
@@ -149,18 +173,19 @@ impl Catalog {
 
     /// All that is asked of a component before it is trusted with anything, cheapest question first.
     async fn judge(&self, component: &Bytes) -> Result<Judged, Error> {
-        let surface =
-            self.runtime.inspect(component).map_err(|refused| Error::field("component", refused.to_string()))?;
+        let (runtime, bytes) = (self.runtime.clone(), component.clone());
+        // A large one is read for longer than others may be kept waiting.
+        let surface = tokio::task::spawn_blocking(move || runtime.inspect(&bytes))
+            .await
+            .map_err(|error| Error::internal("reading the component")(Box::new(error)))?
+            .map_err(|refused| Error::field("component", refused.to_string()))?;
         let digest = Digest::of(component);
         self.runtime.compile(component, &digest).await.map_err(Error::from)?;
-        let described = self.runtime.describe(&digest).await.map_err(|error| match error {
-            CallError::Trapped { .. }
-            | CallError::Cpu { .. }
-            | CallError::Wall { .. }
-            | CallError::Memory { .. }
-            | CallError::Handles { .. }
-            | CallError::Headers { .. } => Error::field("component", format!("`describe` did not answer: {error}")),
-            other => Error::from(other),
+        let described = self.runtime.describe(&digest).await.map_err(|error| {
+            if error.is_the_connectors() {
+                return Error::field("component", format!("`describe` did not answer: {error}"));
+            }
+            Error::from(error)
         })?;
         let descriptor = described.value;
         let problems = judge::judge(&descriptor);
@@ -302,6 +327,7 @@ impl Catalog {
             })
             .await?;
         for installed in gone {
+            let _turn = self.turns.take(&installed.reference.digest).await;
             self.discard(&installed.reference.digest).await?;
         }
         Ok(())

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod http;
 mod inspect;
+mod lane;
 mod limits;
 mod log;
 mod sandbox;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex};
 
 use ::http::{HeaderMap, StatusCode};
 use lru::LruCache;
+use tokio::sync::Semaphore;
 
 use crate::egress::{Call, Egress, Keys, Permit, SignFailure, SignRequest, Signer};
 use crate::model::authentication::Authentication;
@@ -43,6 +45,9 @@ pub use worker::compile_worker;
 
 /// Components that stay loaded; their code is mapped from files, so one costs little.
 const LOADED: NonZeroUsize = NonZeroUsize::new(512).expect("512 is not zero");
+
+/// Components that are compiled at the same time.
+const COMPILING: usize = 2;
 
 /// So much of a body tells a failure.
 pub(crate) const CLASSIFIED: usize = 16 << 10;
@@ -95,6 +100,8 @@ struct Inner {
     compiler: Compiler,
     egress: Egress,
     loaded: Mutex<LruCache<Digest, Arc<stock::Stock>>>,
+    /// Compiling takes a processor; so many do at once.
+    compiling: Semaphore,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -114,6 +121,7 @@ impl Runtime {
             compiler: options.compiler,
             egress: options.egress,
             loaded: Mutex::new(LruCache::new(LOADED)),
+            compiling: Semaphore::new(COMPILING),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -133,10 +141,18 @@ impl Runtime {
         if self.load(digest).is_ok() {
             return Ok(());
         }
+        // Whoever waits here has not begun: its time counts from when it is compiled.
+        let turn = self.inner.compiling.acquire().await.expect("it is never closed");
         let compiled =
             compile::compile(&self.inner.compiler, bytes, &self.inner.limits, self.inner.cache.key()).await?;
-        self.inner.cache.keep(digest, &compiled)?;
-        self.load(digest).map(|_| ()).map_err(|error| CompileError::Unusable { message: error.to_string() })
+        drop(turn);
+        let (runtime, digest) = (self.clone(), digest.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            runtime.inner.cache.keep(&digest, &compiled)?;
+            let loaded = runtime.load(&digest).map(|_stock| ());
+            loaded.map_err(|error| CompileError::Unusable { message: error.to_string() })
+        });
+        kept.await.unwrap_or_else(|ended| Err(CompileError::Unusable { message: ended.to_string() }))
     }
 
     /// Whether it can be called without compiling it again.
@@ -261,20 +277,23 @@ impl Runtime {
         run: F,
     ) -> Result<Called<T>, CallError>
     where
-        F: for<'a> FnOnce(&'a call::Guest, &'a mut wasmtime::Store<sandbox::Sandbox>) -> call::Answer<'a, T>,
+        F: for<'a> FnOnce(&'a call::Guest, &'a mut wasmtime::Store<sandbox::Sandbox>) -> call::Answer<'a, T>
+            + Send
+            + 'static,
+        T: Send + 'static,
     {
         let stock = self.load(digest)?;
         call::call(&stock, asked, power, run).await
     }
 
     fn load(&self, digest: &Digest) -> Result<Arc<stock::Stock>, CallError> {
-        let mut loaded = self.inner.loaded.lock().expect("no holder of this lock panics");
-        if let Some(stock) = loaded.get(digest) {
+        let loaded = || self.inner.loaded.lock().expect("no holder of this lock panics");
+        if let Some(stock) = loaded().get(digest) {
             return Ok(stock.clone());
         }
+        // Without the lock: authenticating a large one takes long, and those that are loaded can be called meanwhile.
         let component = self.inner.cache.load(&self.inner.engine.engine, digest)?;
         let stock = Arc::new(stock::Stock::new(&self.inner.engine, &component, self.inner.limits.clone())?);
-        loaded.put(digest.clone(), stock.clone());
-        Ok(stock)
+        Ok(loaded().get_or_insert(digest.clone(), || stock).clone())
     }
 }

@@ -6,6 +6,7 @@ use semver::Version;
 use url::Url;
 
 use super::icon;
+use crate::egress::{Values, expand_origins};
 use crate::model::descriptor::{Descriptor, Field, FieldKind, Protocol, SignIn};
 use crate::model::error::FieldProblem;
 use crate::model::field;
@@ -204,9 +205,34 @@ impl Judge {
             self.say(place, "a url field is an origin by itself: nothing may stand beside it");
             return;
         }
-        let sample = names.iter().fold(text.to_owned(), |text, name| text.replace(&format!("{{{name}}}"), "x"));
-        if let Err(error) = sample.parse::<Origin>() {
-            self.say(place, format!("`{}` {error}", short(text)));
+        // A number fits a part of a name, and a port too.
+        let sample = names.iter().fold(text.to_owned(), |text, name| text.replace(&format!("{{{name}}}"), "1"));
+        match sample.parse::<Origin>() {
+            Err(error) => self.say(place, format!("`{}` {error}", short(text))),
+            Ok(origin) if origin.host().contains('*') => {
+                let words = "has a wildcard; name a field instead, as in https://{subdomain}.example.com";
+                self.say(place, format!("`{}` {words}", short(text)));
+            }
+            Ok(_origin) => self.origin_values(place, descriptor, &names, text),
+        }
+    }
+
+    /// What free text may never do when a connection is made is told before there is one.
+    fn origin_values(&mut self, place: &str, descriptor: &Descriptor, names: &[&str], text: &str) {
+        let choices = |name: &str| match field_of(descriptor, name).map(|field| &field.kind) {
+            Some(FieldKind::Choice(choices)) => choices.as_slice(),
+            _ => &[],
+        };
+        let variants = names.iter().map(|name| choices(name).len()).max().unwrap_or(0).clamp(1, CHOICES);
+        let refused = (0..variants).find_map(|variant| {
+            let values = names.iter().fold(Values::new(), |values, &name| match choices(name) {
+                [] => values.public(name, "1"),
+                choices => values.choice(name, &choices[variant % choices.len()].value),
+            });
+            expand_origins(&[text.to_owned()], &values).err()
+        });
+        if let Some(error) = refused {
+            self.say(place, error.to_string());
         }
     }
 

@@ -124,10 +124,15 @@ pub(super) fn hint(kind: &FailureKind) -> Option<String> {
 fn blame(error: &CallError) -> (FailureKind, Option<String>, Option<String>) {
     let connector = Some("this is a fault of the connector: tell its publisher".to_owned());
     match error {
-        CallError::Trapped { log, .. } => (FailureKind::ConnectorFault, connector, Some(log.clone())),
-        CallError::Cpu { .. } | CallError::Memory { .. } | CallError::Handles { .. } | CallError::Headers { .. } => {
-            (FailureKind::Budget, connector, None)
+        CallError::Trapped { log, .. } | CallError::Unfit { log, .. } => {
+            (FailureKind::ConnectorFault, connector, Some(log.clone()))
         }
+        CallError::Cpu { .. }
+        | CallError::Memory { .. }
+        | CallError::Handles { .. }
+        | CallError::Headers { .. }
+        | CallError::Tables { .. }
+        | CallError::Handed { .. } => (FailureKind::Budget, connector, None),
         CallError::Wall { .. } => (FailureKind::Timeout, Some("test it again later".to_owned()), None),
         _ => (FailureKind::Unavailable, Some("test it again later".to_owned()), None),
     }

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
+use wasmtime_wasi::I32Exit as WasiExit;
 use wasmtime_wasi_http::FieldMapError;
 
 use super::Called;
@@ -18,8 +19,9 @@ use super::bindings::plugin::ConnectorPlugin;
 use super::bindings::plugin::exports::turnbuckle::connector::connector as exported;
 use super::error::CallError;
 use super::limits::Limits;
-use super::sandbox::{Power, Sandbox};
-use super::stock::Stock;
+use super::log::Log;
+use super::sandbox::{Meter, Power, Sandbox};
+use super::stock::{Running, Stock};
 use crate::model::measure::GuestCall;
 
 /// How much one call may take.
@@ -91,7 +93,8 @@ pub(super) async fn call<T, F>(
     run: F,
 ) -> Result<Called<T>, CallError>
 where
-    F: for<'a> FnOnce(&'a Guest, &'a mut Store<Sandbox>) -> Answer<'a, T>,
+    F: for<'a> FnOnce(&'a Guest, &'a mut Store<Sandbox>) -> Answer<'a, T> + Send + 'static,
+    T: Send + 'static,
 {
     let slots = match power {
         // A call that sends waits for those that sign for it: were they to queue with it, all could wait for each other.
@@ -115,38 +118,71 @@ where
     }
     store.set_epoch_deadline(1);
     let log = store.data().log.clone();
-    let answer = {
-        let store = &mut store;
+    let work = {
+        let (stock, mut running) = (stock.clone(), Running { store, _slot: slot });
         async move {
-            let guest = match guest {
-                Some(guest) => guest,
-                None => stock.instantiate(store).await?,
+            let answer = async {
+                let store = &mut running.store;
+                let guest = match guest {
+                    Some(guest) => guest,
+                    None => stock.instantiate(store).await?,
+                };
+                run(&guest, store).await
             };
-            run(&guest, store).await
+            // A panic below is the host's own fault; it ends this call, not the host.
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            (answer, running)
         }
     };
-    // A panic below is the host's own fault; it ends this call, not the host.
-    let metered = clock.metered(AssertUnwindSafe(answer).catch_unwind());
     let span = tracing::debug_span!("guest", function = question, failed = tracing::field::Empty);
-    let outcome = tokio::time::timeout(budget.wall, metered).instrument(span.clone()).await;
-    let meter = &store.data().meter;
-    let result = match outcome {
-        Err(_elapsed) => Err(CallError::Wall { limit: budget.wall }),
-        Ok(Err(_panic)) => Err(CallError::Sandbox { message: "the sandbox panicked".into() }),
-        Ok(Ok(Ok(value))) => Ok(Called { value, log: log.text() }),
-        Ok(Ok(Err(_))) if meter.out_of_time => Err(CallError::Cpu { limit: budget.cpu }),
-        Ok(Ok(Err(_))) if meter.out_of_memory => Err(CallError::Memory { limit: stock.limits.memory }),
-        Ok(Ok(Err(error))) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
-            Err(CallError::Sandbox { message: format!("{error:#}") })
+    let metered = {
+        let (clock, span) = (clock.clone(), span.clone());
+        async move { clock.metered(work).await }.instrument(span)
+    };
+    let (result, running) = match tokio::time::timeout(budget.wall, stock.lane.run(&clock, &stock.long, metered)).await
+    {
+        Err(_elapsed) => (Err(CallError::Wall { limit: budget.wall }), None),
+        Ok((answer, running)) => {
+            let result = outcome(answer, &running.store.data().meter, &stock.limits, budget, &log);
+            (result, Some(running))
         }
-        Ok(Ok(Err(error))) => Err(ended(&error, &stock.limits).unwrap_or_else(|| trapped(&error, log.text()))),
     };
     if let Err(error) = &result {
         span.record("failed", error.name());
     }
     counted.ended(result.as_ref().map_or_else(CallError::name, |_answered| "answered"), clock.total());
-    stock.retire(store, slot);
+    stock.retire(running);
     result
+}
+
+/// What became of a call that ended by itself.
+fn outcome<T>(
+    answer: std::thread::Result<wasmtime::Result<T>>,
+    meter: &Meter,
+    limits: &Limits,
+    budget: Budget,
+    log: &Log,
+) -> Result<Called<T>, CallError> {
+    let error = match answer {
+        Err(_panic) => return Err(CallError::Sandbox { message: "the sandbox panicked".into() }),
+        Ok(Ok(value)) => return Ok(Called { value, log: log.text() }),
+        Ok(Err(error)) => error,
+    };
+    Err(if meter.out_of_time {
+        CallError::Cpu { limit: budget.cpu }
+    } else if let Some(limit) = ended(&error, limits) {
+        limit
+    } else if meter.out_of_memory {
+        CallError::Memory { limit: limits.memory }
+    } else if meter.out_of_table {
+        CallError::Tables { limit: limits.table_elements }
+    } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        CallError::Sandbox { message: format!("{error:#}") }
+    } else if error.is::<wasmtime::Trap>() || error.is::<WasiExit>() {
+        trapped(&error, log.text())
+    } else {
+        unfit(&error, log.text())
+    })
 }
 
 /// A limit that ended the call, where it was one.
@@ -157,14 +193,31 @@ fn ended(error: &wasmtime::Error, limits: &Limits) -> Option<CallError> {
     if matches!(error.downcast_ref(), Some(FieldMapError::TotalSizeTooBig)) {
         return Some(CallError::Headers { limit: limits.header_bytes });
     }
-    None
+    // These two have no type that can be asked for; a test holds their words.
+    let words = error.root_cause().to_string();
+    if words.contains("store handle limit exceeded") {
+        return Some(CallError::Handles { limit: limits.handles });
+    }
+    words
+        .contains("fuel allocated for hostcalls has been exhausted")
+        .then_some(CallError::Handed { limit: limits.hostcall_bytes })
 }
 
 /// The guest's own last words say more than the trap.
 fn trapped(error: &wasmtime::Error, log: String) -> CallError {
     let words =
         log.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().chars().take(400).collect());
-    let cause = error.root_cause().to_string();
-    let message = words.unwrap_or_else(|| cause.lines().next().unwrap_or("it trapped").to_owned());
+    let message = words.unwrap_or_else(|| first_line(error).unwrap_or_else(|| "it trapped".to_owned()));
     CallError::Trapped { message, log }
+}
+
+/// What the guest gave is none of the contract's values: an argument while it ran, or its answer.
+fn unfit(error: &wasmtime::Error, log: String) -> CallError {
+    let what = if error.is::<wasmtime::WasmBacktrace>() { "handed the host" } else { "answered" };
+    let problem = first_line(error).unwrap_or_else(|| "it does not fit".to_owned());
+    CallError::Unfit { what, problem, log }
+}
+
+fn first_line(error: &wasmtime::Error) -> Option<String> {
+    error.root_cause().to_string().lines().next().map(|line| line.chars().take(400).collect())
 }

@@ -4,9 +4,11 @@
 //! own rules. So a child process compiles, with limits of its own, and hands back code that it authenticated with a key
 //! that it got for the purpose.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
@@ -110,6 +112,9 @@ async fn in_child(program: PathBuf, bytes: &[u8], limits: &Limits, key: &[u8; 32
         Some(worker::REJECTED) => {
             let words = String::from_utf8_lossy(&words);
             return Err(CompileError::Rejected { message: words.trim().chars().take(1_000).collect() });
+        }
+        None if status.signal() == Some(Signal::XCPU.as_raw()) => {
+            return Err(CompileError::Time { limit: limits.compile });
         }
         Some(_) | None => return Err(CompileError::Memory { limit: limits.compile_memory }),
     }

@@ -9,6 +9,7 @@ use wasmtime::{
 };
 
 use super::error::RuntimeError;
+use super::lane::Lane;
 use super::limits::Limits;
 
 /// How often a running guest is looked at.
@@ -32,6 +33,8 @@ pub(super) struct Engines {
     pub(super) slots: Slots,
     /// For instances that stand ready.
     pub(super) places: Arc<Semaphore>,
+    /// For calls that compute long.
+    pub(super) lane: Arc<Lane>,
 }
 
 impl Engines {
@@ -49,7 +52,8 @@ impl Engines {
         tick(engine.weak());
         let slots = |count: u32| Arc::new(Semaphore::new(count as usize));
         let places = slots(super::stock::READY_IN_ALL);
-        Ok(Self { engine, pooling, slots: Slots { calls: slots(limits.calls), within: slots(WITHIN) }, places })
+        let slots = Slots { calls: slots(limits.calls), within: slots(WITHIN) };
+        Ok(Self { engine, pooling, slots, places, lane: Arc::default() })
     }
 }
 

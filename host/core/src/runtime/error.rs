@@ -81,6 +81,18 @@ pub(crate) enum CallError {
     Handles { limit: u32 },
     #[error("the connector wrote more than {} KiB of headers (limits.header-kib)", .limit >> 10)]
     Headers { limit: usize },
+    #[error("the connector asked for a table of more than {limit} elements")]
+    Tables { limit: usize },
+    #[error("the connector handed over more than {} MiB at once", .limit >> 20)]
+    Handed { limit: usize },
+    #[error("the connector {what} something that the contract does not know: {problem}")]
+    Unfit {
+        /// When: while it ran, or as its answer.
+        what: &'static str,
+        problem: String,
+        /// Its own last words.
+        log: String,
+    },
     #[error("the sandbox failed: {message}")]
     Sandbox { message: String },
 }
@@ -96,7 +108,26 @@ impl CallError {
             Self::Memory { .. } => "memory",
             Self::Handles { .. } => "handles",
             Self::Headers { .. } => "headers",
+            Self::Tables { .. } => "tables",
+            Self::Handed { .. } => "handed",
+            Self::Unfit { .. } => "unfit",
             Self::Sandbox { .. } => "sandbox",
+        }
+    }
+
+    /// Whether the connector is at fault, and not this host.
+    pub(crate) fn is_the_connectors(&self) -> bool {
+        match self {
+            Self::Trapped { .. }
+            | Self::Cpu { .. }
+            | Self::Wall { .. }
+            | Self::Memory { .. }
+            | Self::Handles { .. }
+            | Self::Headers { .. }
+            | Self::Tables { .. }
+            | Self::Handed { .. }
+            | Self::Unfit { .. } => true,
+            Self::NotCompiled { .. } | Self::Sandbox { .. } => false,
         }
     }
 }
@@ -139,20 +170,13 @@ impl From<CompileError> for Error {
 
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
-        match error {
-            CallError::Trapped { .. }
-            | CallError::Cpu { .. }
-            | CallError::Wall { .. }
-            | CallError::Memory { .. }
-            | CallError::Handles { .. }
-            | CallError::Headers { .. } => Self::Refused {
-                rule: "connector-fault",
-                message: error.to_string(),
-                hint: Some("this is a fault of the connector: tell its publisher".into()),
-            },
-            CallError::NotCompiled { .. } | CallError::Sandbox { .. } => {
-                Self::internal("calling the connector")(Box::new(error))
-            }
+        if !error.is_the_connectors() {
+            return Self::internal("calling the connector")(Box::new(error));
+        }
+        Self::Refused {
+            rule: "connector-fault",
+            message: error.to_string(),
+            hint: Some("this is a fault of the connector: tell its publisher".into()),
         }
     }
 }

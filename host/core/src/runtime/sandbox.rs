@@ -54,6 +54,7 @@ pub(super) struct Meter {
     memory_limit: usize,
     table_limit: usize,
     pub(super) out_of_memory: bool,
+    pub(super) out_of_table: bool,
     pub(super) clock: Arc<Clock>,
     /// How long the call may compute.
     pub(super) cpu_limit: Duration,
@@ -78,6 +79,7 @@ impl ResourceLimiter for Meter {
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.out_of_table |= desired > self.table_limit;
         Ok(desired <= self.table_limit && maximum.is_none_or(|maximum| desired <= maximum))
     }
 
@@ -114,6 +116,7 @@ impl Sandbox {
             memory_limit: limits.memory,
             table_limit: limits.table_elements,
             out_of_memory: false,
+            out_of_table: false,
             clock: Arc::new(Clock::new()),
             cpu_limit: limits.call_cpu,
             out_of_time: false,

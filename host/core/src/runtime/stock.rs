@@ -3,6 +3,7 @@
 //! Making an instance takes as long as a short request. An instance that stands ready has run nothing but its own
 //! instantiation, belongs to no connection yet, and is used for one call only.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::bindings::plugin::ConnectorPluginIndices;
 use super::call::Guest;
 use super::engine::{Engines, Slots};
 use super::error::CallError;
+use super::lane::Lane;
 use super::limits::Limits;
 use super::sandbox::{self, Sandbox};
 
@@ -44,8 +46,17 @@ pub(super) struct Stock {
     classifier: Option<classifier::GuestIndices>,
     pub(super) limits: Limits,
     pub(super) slots: Slots,
+    pub(super) lane: Arc<Lane>,
+    /// Its last call computed long, so the next one does not begin among all others.
+    pub(super) long: AtomicBool,
     places: Arc<Semaphore>,
     ready: Mutex<Vec<Instance>>,
+}
+
+/// A store in use, and the slot that it takes. Only a store that is gone has left its place in the pool, so it goes first.
+pub(super) struct Running {
+    pub(super) store: Store<Sandbox>,
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
 impl Stock {
@@ -58,8 +69,19 @@ impl Stock {
         let (pre, plugin) = fits().map_err(|error| CallError::Sandbox { message: format!("{error:#}") })?;
         // What is not exported, or not as the contract has it, is not there.
         let (signer, classifier) = (signer::GuestIndices::new(&pre).ok(), classifier::GuestIndices::new(&pre).ok());
-        let (engine, slots, places) = (engines.engine.clone(), engines.slots.clone(), engines.places.clone());
-        Ok(Self { engine, pre, plugin, signer, classifier, limits, slots, places, ready: Mutex::default() })
+        Ok(Self {
+            engine: engines.engine.clone(),
+            pre,
+            plugin,
+            signer,
+            classifier,
+            limits,
+            slots: engines.slots.clone(),
+            lane: engines.lane.clone(),
+            long: AtomicBool::new(false),
+            places: engines.places.clone(),
+            ready: Mutex::default(),
+        })
     }
 
     /// One that stands ready.
@@ -91,29 +113,37 @@ impl Stock {
     }
 
     /// Clears away after a call and puts one instance more in waiting, both off the path of the call.
-    pub(super) fn retire(self: &Arc<Self>, used: Store<Sandbox>, slot: OwnedSemaphorePermit) {
+    pub(super) fn retire(self: &Arc<Self>, used: Option<Running>) {
         // Taken before anything is made, so that however many calls end at once, no more are made than there is room for.
         let wanted = self.ready.lock().expect("no holder of this lock panics").len() < READY;
         let place = if wanted { self.places.clone().try_acquire_owned().ok() } else { None };
         let stock = self.clone();
         tokio::spawn(async move {
-            // Only a store that is gone has left its place in the pool.
             drop(used);
-            drop(slot);
             if let Some(place) = place {
                 stock.refill(place).await;
             }
         });
     }
 
-    async fn refill(&self, place: OwnedSemaphorePermit) {
+    async fn refill(self: Arc<Self>, place: OwnedSemaphorePermit) {
         let mut store = self.store();
         store.data_mut().meter.cpu_limit = READY_CPU;
         let clock = store.data().meter.clock.clone();
         // One that can't be made is made on the path of the next call, which then tells why.
-        let making = clock.metered(self.instantiate(&mut store));
-        let made = tokio::time::timeout(READY_WITHIN, making).await;
-        if let (Ok(Ok(guest)), true) = (made, store.data().meter.memory() <= READY_MEMORY) {
+        let making = {
+            let (stock, clock) = (self.clone(), clock.clone());
+            async move {
+                let made = clock.metered(stock.instantiate(&mut store)).await;
+                (made, store)
+            }
+        };
+        // How long its start takes says nothing of its calls.
+        let long = AtomicBool::new(self.long.load(Ordering::Relaxed));
+        let made = tokio::time::timeout(READY_WITHIN, self.lane.run(&clock, &long, making)).await;
+        if let Ok((Ok(guest), store)) = made
+            && store.data().meter.memory() <= READY_MEMORY
+        {
             let mut ready = self.ready.lock().expect("no holder of this lock panics");
             if ready.len() < READY {
                 ready.push(Instance { store, guest, _place: place });

@@ -8,7 +8,7 @@ use landlock::{ABI, Access as _, AccessFs, Ruleset, RulesetAttr as _};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::cache::mac;
-use super::engine;
+use super::{engine, lane};
 
 /// Set in the environment of a process that is started to compile.
 pub(super) const FLAG: &str = "TURNBUCKLE_COMPILE_WORKER";
@@ -88,11 +88,14 @@ fn work() -> Result<(), String> {
         .map_err(words)
 }
 
-/// Memory, CPU time, no core dump, no files that it has not open yet.
+/// Memory, CPU time, no core dump, no files that it has not open yet; and it gives way to whoever serves.
 fn confine(header: &Header) -> std::io::Result<()> {
+    lane::give_way();
     let limit = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::As, limit(header.memory))?;
-    setrlimit(Resource::Cpu, limit(header.cpu_seconds.max(1)))?;
+    // At the lower one a signal tells that it was the time; at the upper one nothing more is asked.
+    let seconds = header.cpu_seconds.max(1);
+    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds + 1) })?;
     setrlimit(Resource::Core, limit(0))?;
     setrlimit(Resource::Fsize, limit(0))?;
     // Kernels without Landlock compile too; there the limits above are all there is.

@@ -1,0 +1,98 @@
+//! Where long computing goes on: threads of a lower priority than those that everybody waits for.
+//!
+//! A guest that computes is interrupted at every tick, but until then the thread is its own; a few such guests, and every
+//! other call waits for its turn. So a call begins where it was asked for, and whatever is not done after its first slice goes
+//! on here, where it takes what the others leave.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use super::clock::Clock;
+
+/// So much is computed before a call moves.
+const SLICE: Duration = Duration::from_millis(5);
+/// What a guest that computes long, and whoever compiles one, gives way by.
+pub(super) const NICE: i32 = 5;
+
+/// The threads; there are none until something is long.
+#[derive(Default)]
+pub(super) struct Lane {
+    threads: OnceLock<Option<Runtime>>,
+}
+
+impl Lane {
+    /// Does the work: its first slice here, the rest on threads of this lane. `long` says that the work before it was long, so
+    /// this one begins there, and is told how it was.
+    pub(super) async fn run<T, F>(&self, clock: &Clock, long: &AtomicBool, work: F) -> T
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut work = Box::pin(work);
+        if !long.load(Ordering::Relaxed) {
+            let done = std::future::poll_fn(|context| match work.as_mut().poll(context) {
+                std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
+                std::task::Poll::Pending if clock.total() >= SLICE => std::task::Poll::Ready(None),
+                std::task::Poll::Pending => std::task::Poll::Pending,
+            });
+            if let Some(done) = done.await {
+                return done;
+            }
+        }
+        let Some(threads) = self.threads.get_or_init(threads) else { return work.await };
+        // What it spawns belongs to the threads that serve everybody: a connection that it opens is used by others later.
+        let home = tokio::runtime::Handle::current();
+        let mut moved = JoinSet::new();
+        moved.spawn_on(
+            async move {
+                std::future::poll_fn(|context| {
+                    let _home = home.enter();
+                    work.as_mut().poll(context)
+                })
+                .await
+            },
+            threads.handle(),
+        );
+        // A caller that goes away takes the set along, which ends the work.
+        let done = moved.join_next().await.expect("there is one task");
+        long.store(clock.total() >= SLICE, Ordering::Relaxed);
+        match done {
+            Ok(done) => done,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The lane ends with the host alone; nobody waits for this call then.
+                Err(_cancelled) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // A host may be dropped where nothing may block.
+        if let Some(Some(threads)) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+fn threads() -> Option<Runtime> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(count)
+        .thread_name("turnbuckle-lane")
+        .on_thread_start(give_way)
+        .build();
+    threads.inspect_err(|error| tracing::warn!(%error, "no threads for long computing: it goes on among all else")).ok()
+}
+
+/// Lowers the priority of the calling thread, and of what it starts.
+pub(super) fn give_way() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "a thread keeps the priority of all others");
+    }
+}
