@@ -208,7 +208,7 @@ fn kept(data: &Path, digest: &str) -> [PathBuf; 2] {
 #[test]
 fn a_connector_reaches_nothing_of_another_ones() {
     let cage = Cage::with_zoo();
-    let digest = cage.api.get("/connectors/http").ended(200).json()["reference"]["digest"].as_str().map(str::to_owned);
+    let digest = cage.api.get("/connectors/http").ended(200).json()["digest"].as_str().map(str::to_owned);
     let files = kept(&cage.world.data(), &digest.unwrap());
     let before = files.each_ref().map(|path| fs::read(path).unwrap());
     for path in &files {
@@ -242,6 +242,29 @@ fn a_connector_that_says_something_else_each_time_is_found_out() {
     offer(&cage.api, describing(Path::new(BINARY), "describe-by-clock")).ended(201);
     let problem = cage.api.post("/connectors/zoo/verify", &json!({})).ended(409).json();
     assert_eq!(problem["code"], "descriptor-changed", "{problem:#}");
+}
+
+#[test]
+fn equal_components_that_are_offered_at_once_are_answered_alike() {
+    let cage = Cage::new();
+    let offered = |component: Vec<u8>| {
+        std::thread::scope(|scope| {
+            let offering: Vec<_> = (0..4)
+                .map(|_| {
+                    let (api, component) = (cage.server.api(), component.clone());
+                    scope.spawn(move || offer(&api, component))
+                })
+                .collect();
+            offering.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    for answer in offered(describing(Path::new(BINARY), "icon-script")) {
+        assert_eq!(wrong_fields(&answer.ended(422).json()), ["descriptor.icon-svg"]);
+    }
+    let mut good: Vec<_> =
+        offered(describing(Path::new(BINARY), "none")).iter().map(|answer| answer.status.as_u16()).collect();
+    good.sort_unstable();
+    assert_eq!(good, [200, 200, 200, 201], "one of them is the first");
 }
 
 /// Values for one part of a name that would make it another's.
@@ -396,7 +419,8 @@ fn a_template_that_a_person_or_a_guest_brings_along_is_text() {
         assert_eq!(made["verdict"]["outcome"], "passed", "{path}: {made:#}");
     }
     // A plan made of what a person typed: whatever it expands to goes to the service alone, or nothing is made.
-    for (aim, code) in [("{{token}", "plan"), ("{elsewhere}", "plan"), ("{", "plan"), ("a\r\nX-Injected: 1", "plan")] {
+    for (aim, code) in [("{{token}", "plan"), ("{elsewhere}", "plan"), ("{", "plan"), ("a\r\nX-Injected: 1", "invalid")]
+    {
         let settings = json!({"url": good, "attack": "authenticate-template", "aim": aim});
         let problem = connect(&cage.api, "Plan", "", &settings, TOKEN).json();
         assert_eq!(problem["code"], code, "{aim:?}: {problem:#}");

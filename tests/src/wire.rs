@@ -1,4 +1,5 @@
 //! A service on loopback that writes its answers itself, byte by byte: what no HTTP library would write.
+#![expect(clippy::disallowed_types, reason = "it is asked; the one connection that it opens ends it")]
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

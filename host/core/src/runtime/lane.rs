@@ -26,7 +26,7 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Does the work: its first slice here, the rest on threads of this lane. `long` says that the work before it was long, so
-    /// this one begins there, and is told how it was.
+    /// this one begins there, and it is told how this one was.
     pub(super) async fn run<T, F>(&self, clock: &Clock, long: &AtomicBool, work: F) -> T
     where
         F: Future<Output = T> + Send + 'static,
@@ -94,5 +94,67 @@ fn threads() -> Option<Runtime> {
 pub(super) fn give_way() {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "a thread keeps the priority of all others");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn here() -> (String, i32) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        (name, rustix::process::getpriority_process(None).unwrap())
+    }
+
+    /// Computes for a slice, lets others have their turn, and says where it was before and where it went on.
+    async fn long_work() -> [(String, i32); 3] {
+        let before = here();
+        let begun = Instant::now();
+        while begun.elapsed() <= SLICE {
+            std::hint::spin_loop();
+        }
+        tokio::task::yield_now().await;
+        let spawned = tokio::spawn(async { here() }).await.unwrap();
+        [before, here(), spawned]
+    }
+
+    async fn done<T: Send + 'static>(
+        lane: &Lane,
+        long: &AtomicBool,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let clock = Arc::new(Clock::new());
+        let metered = {
+            let clock = clock.clone();
+            async move { clock.metered(work).await }
+        };
+        lane.run(&clock, long, metered).await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_long_goes_on_in_the_lane_and_what_it_spawns_stays_at_home() {
+        let (lane, long) = (Lane::default(), AtomicBool::new(false));
+        let [before, after, spawned] = done(&lane, &long, long_work()).await;
+        assert_ne!(before.0, "turnbuckle-lane");
+        assert_eq!(after, ("turnbuckle-lane".to_owned(), before.1 + NICE));
+        assert_ne!(spawned.0, "turnbuckle-lane");
+        assert!(long.load(Ordering::Relaxed));
+        // The next one begins there; a short one is believed to be followed by short ones.
+        let place = done(&lane, &long, async { here().0 }).await;
+        assert_eq!(place, "turnbuckle-lane");
+        assert!(!long.load(Ordering::Relaxed));
+        assert_ne!(done(&lane, &long, async { here().0 }).await, "turnbuckle-lane");
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_lane_is_the_callers() {
+        let (lane, long) = (Lane::default(), AtomicBool::new(true));
+        let caller = tokio::spawn(async move {
+            done(&lane, &long, async { assert!(std::hint::black_box(false), "it broke") }).await;
+        });
+        assert!(caller.await.unwrap_err().is_panic());
     }
 }

@@ -182,7 +182,6 @@ fn hold<T>(make: impl Fn() -> T) -> ! {
 }
 
 /// Bytes that are no text, though the type says so.
-#[expect(unsafe_code, reason = "a guest that lies about its own types")]
 fn not_text() -> String {
     // SAFETY: none; nothing in this guest reads it, and the host must not believe it.
     unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe, 0xc0, 0x80]) }
