@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -35,9 +36,9 @@ impl Lane {
         let mut work = Box::pin(work);
         if !long.load(Ordering::Relaxed) {
             let done = std::future::poll_fn(|context| match work.as_mut().poll(context) {
-                std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
-                std::task::Poll::Pending if clock.total() >= SLICE => std::task::Poll::Ready(None),
-                std::task::Poll::Pending => std::task::Poll::Pending,
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if clock.total() >= SLICE => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
             });
             if let Some(done) = done.await {
                 return done;
