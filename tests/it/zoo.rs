@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -11,12 +12,14 @@ use turnbuckle_tests::api::Api;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::wire::Wire;
 use turnbuckle_tests::world::{Serving, World};
-use turnbuckle_tests::zoo::{self, ATTACKS, Attack, Stage, connect, describing, service};
+use turnbuckle_tests::zoo::{ATTACKS, Aim, Attack, Stage, connect, describing, service};
 use turnbuckle_tests::{leaks, tree};
 
 use crate::scene::{BINARY, TOKEN, install, known_in, offer, wrong_fields};
 
 /// A server with the zoo in it, a service that is as hostile, and a connection of somebody who has nothing to do with it.
+///
+/// Whatever it says, prints or writes is searched for the secret, as in every test.
 struct Cage {
     // Dropped in this order: who asks ends before who answers.
     server: Serving,
@@ -31,7 +34,7 @@ impl Cage {
         let (hostile, good) = (service::start(), Upstream::start());
         good.on("GET", "/me", |_| Reply::json(200, &json!({"login": "ada"})));
         let world = World::new(BINARY);
-        world.configure(&zoo::configuration(&[hostile.origin(), good.origin()]));
+        world.configure(&Aim::Other.configuration(&[hostile.origin(), good.origin()]));
         let server = world.serve();
         let api = server.api();
         let cage = Self { server, api, world, hostile, good };
@@ -51,31 +54,42 @@ impl Cage {
         cage
     }
 
+    /// The same, as its operator begins it again with the budgets for these attacks.
+    fn set_for(self, aim: Aim) -> Self {
+        let Self { server, api, world, hostile, good } = self;
+        drop(api);
+        ended_well(server);
+        world.configure(&aim.configuration(&[hostile.origin(), good.origin()]));
+        let server = world.serve();
+        let api = server.api();
+        Self { server, api, world, hostile, good }
+    }
+
     /// What came of an attack by a connection of the zoo that passed its test, as the guest told it.
     fn outcome(&self, attack: &str, settings: &Value) -> Value {
-        let made = self.attack(attack, settings);
+        let mut all = json!({ "attack": attack });
+        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let name = format!("{attack} {settings}").chars().take(80).collect::<String>();
+        let made = connect(&self.api, &name, &self.hostile.origin(), &all, TOKEN).ended(201).json();
         assert_eq!(made["verdict"]["outcome"], "passed", "{attack}: {made:#}");
         made["discovered"]["outcome"].clone()
     }
 
-    fn attack(&self, attack: &str, settings: &Value) -> Value {
-        let mut all = json!({ "attack": attack });
-        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-        let name = format!("{attack} {settings}").chars().take(80).collect::<String>();
-        let answer = connect(&self.api, &name, &self.hostile.origin(), &all, TOKEN);
-        assert_eq!(leaks::in_bytes(&answer.body, TOKEN), Vec::<&str>::new(), "{attack}: {}", answer.text());
-        answer.ended(201).json()
+    /// Somebody else's work, which goes on as if there were nobody besides.
+    fn victim(&self) -> impl Fn() + Sync + use<> {
+        let api = Mutex::new(self.server.api());
+        move || {
+            let api = api.lock().unwrap();
+            let tested = api.post("/connections/Victim/test", &json!({})).ended(200).json();
+            assert_eq!(tested["status"], "active", "{tested:#}");
+            api.get("/connections/Victim/send?url=/me").ended(200);
+        }
     }
+}
 
-    /// Ends the server, and looks for the secret in what stays.
-    fn nothing_leaked(self) {
-        let Self { server, world, .. } = self;
-        let printed = server.stop();
-        assert!(!printed.contains("panicked"), "{printed}");
-        assert_eq!(leaks::in_bytes(printed.as_bytes(), TOKEN), Vec::<&str>::new(), "{printed}");
-        assert_eq!(leaks::in_folder(&world.data(), TOKEN), Vec::<String>::new());
-        assert_eq!(leaks::in_folder(&world.work(), TOKEN), Vec::<String>::new());
-    }
+fn ended_well(server: Serving) {
+    let printed = server.stop();
+    assert!(!printed.contains("panicked"), "{printed}");
 }
 
 /// Does this until it is told to stop, once at least, and once more afterwards.
@@ -98,27 +112,31 @@ fn meanwhile<T>(victim: impl Fn() + Sync, attack: impl FnOnce() -> T) -> T {
 
 /// Every attack of a stage, one after the other, while somebody else's connection is tested and used.
 fn each_attack_ends_as_it_must(stage: Stage) {
-    let cage = if matches!(stage, Stage::Authenticate | Stage::Test) { Cage::with_zoo() } else { Cage::new() };
-    let other = cage.server.api();
-    let victim = || {
-        let tested = other.post("/connections/Victim/test", &json!({})).ended(200).json();
-        assert_eq!(tested["status"], "active", "{tested:#}");
-        other.get("/connections/Victim/send?url=/me").ended(200);
-    };
+    let mut cage = if matches!(stage, Stage::Authenticate | Stage::Test) { Cage::with_zoo() } else { Cage::new() };
     let mut wrong = Vec::new();
-    for attack in of(stage) {
-        let component = attack.component(Path::new(BINARY));
-        let answer = meanwhile(victim, || {
-            attack.run(&cage.api, component.as_deref(), &cage.hostile.origin(), TOKEN, attack.name)
-        });
-        assert_eq!(leaks::in_bytes(&answer.body, TOKEN), Vec::<&str>::new(), "{}: {}", attack.name, answer.text());
-        match attack.judge(&answer) {
-            Ok(_as_it_must) => attack.tidy(&cage.api, attack.name),
-            Err(otherwise) => wrong.push(otherwise),
+    for aim in Aim::ALL {
+        let attacks: Vec<_> = of(stage).filter(|attack| attack.aim == aim).collect();
+        if attacks.is_empty() {
+            continue;
+        }
+        cage = cage.set_for(aim);
+        let victim = cage.victim();
+        for attack in attacks {
+            let component = attack.component(Path::new(BINARY));
+            let answer = meanwhile(&victim, || {
+                attack.run(&cage.api, component.as_deref(), &cage.hostile.origin(), TOKEN, attack.name)
+            });
+            // A guest may tell what it saw backwards, so that nothing is taken out of what it says.
+            let backwards: String = answer.text().chars().rev().collect();
+            leaks::none_in(attack.name, backwards.as_bytes());
+            match attack.judge(&answer) {
+                Ok(_as_it_must) => attack.tidy(&cage.api, attack.name),
+                Err(otherwise) => wrong.push(otherwise),
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    cage.nothing_leaked();
+    ended_well(cage.server);
 }
 
 fn of(stage: Stage) -> impl Iterator<Item = &'static Attack> {
@@ -148,50 +166,30 @@ fn a_connector_that_attacks_while_it_tests_fails_alone() {
 #[test]
 fn no_attack_of_the_zoo_is_left_out() {
     let zoo = "tests/guests/zoo/src";
-    for (source, behind, stage, elsewhere) in [
-        ("tests/src/zoo/by_hand.rs".to_owned(), "match name", Stage::Install, &[][..]),
-        (format!("{zoo}/describing.rs"), "match std::str::from_utf8", Stage::Describe, &["describe-by-clock"]),
+    for (source, behind, stage, prefix, elsewhere) in [
+        ("tests/src/zoo/by_hand.rs".to_owned(), "match name", Stage::Install, "", &[][..]),
+        (format!("{zoo}/describing.rs"), "match std::str::from_utf8", Stage::Describe, "", &["describe-by-clock"]),
         (
             format!("{zoo}/lib.rs"),
             "match setting(&connection, \"attack\")",
             Stage::Authenticate,
+            "",
             &["authenticate-template"],
         ),
-        (
-            format!("{zoo}/lib.rs"),
-            "match setting(connection, \"attack\")",
-            Stage::Test,
-            &["ask", "read-file", "write-file", "list-folder"],
-        ),
+        (format!("{zoo}/lib.rs"), "match setting(connection, \"attack\")", Stage::Test, "", &["ask"]),
+        ("tests/src/zoo/service.rs".to_owned(), "match how", Stage::Test, "echo-", &[]),
+        ("tests/src/zoo/service.rs".to_owned(), "match what", Stage::Test, "answer-", &[]),
     ] {
-        let mut tried: Vec<_> = of(stage).map(|attack| attack.name).chain(elsewhere.iter().copied()).collect();
-        let mut known = known_in(&source, behind);
+        let of_the_services =
+            |name: &str| stage == Stage::Test && (name.starts_with("echo-") || name.starts_with("answer-"));
+        let there = |name: &&str| if prefix.is_empty() { !of_the_services(name) } else { name.starts_with(prefix) };
+        let names = of(stage).map(|attack| attack.name).filter(there);
+        let mut tried: Vec<_> = names.chain(elsewhere.iter().copied()).map(str::to_owned).collect();
+        let mut known: Vec<_> = known_in(&source, behind).iter().map(|name| format!("{prefix}{name}")).collect();
         tried.sort_unstable();
         known.sort_unstable();
         assert_eq!(tried, known, "{source}");
     }
-}
-
-#[test]
-fn a_service_that_gives_the_credential_back_in_any_way_shows_a_guest_the_redaction() {
-    let cage = Cage::with_zoo();
-    for path in service::ECHOES {
-        let made = cage.attack("ask", &json!({ "path": path }));
-        // The guest tells it backwards, so that what is looked at is what it saw, and not what the host lets it say.
-        let said = match made["verdict"]["outcome"].as_str() {
-            Some("passed") => made["discovered"]["outcome"].as_str().unwrap().chars().rev().collect::<String>(),
-            _ => made["verdict"]["message"].as_str().unwrap().to_owned(),
-        };
-        assert_eq!(leaks::in_bytes(said.as_bytes(), TOKEN), Vec::<&str>::new(), "{path}: {said}");
-        let seen = match *path {
-            // No library gives a guest what stands behind the status.
-            "/echo/reason" => "403\n",
-            "/echo/cut" => "ErrorCode::",
-            _ => "[redacted]",
-        };
-        assert!(said.contains(seen), "{path}: {said}");
-    }
-    cage.nothing_leaked();
 }
 
 /// The file of a component that is installed, and that of its compiled code.
@@ -233,7 +231,7 @@ fn a_connector_reaches_nothing_of_another_ones() {
     let problem = offer(&cage.api, import).ended(422).json();
     let message = problem["problems"][0]["message"].as_str().unwrap();
     assert!(message.contains("which this host does not offer to connectors"), "{message}");
-    cage.nothing_leaked();
+    ended_well(cage.server);
 }
 
 #[test]
@@ -401,7 +399,7 @@ fn no_spelling_of_a_url_reaches_what_the_operator_did_not_open() {
         }
     }
     assert_eq!(canary.arrived().len(), 0, "nobody was reached");
-    cage.nothing_leaked();
+    ended_well(cage.server);
 }
 
 #[test]
@@ -429,5 +427,5 @@ fn a_template_that_a_person_or_a_guest_brings_along_is_text() {
         assert_eq!(arrived.header("x-injected"), "");
         assert!(!arrived.path.contains(TOKEN) && !arrived.query.contains(TOKEN), "{}", arrived.whole());
     }
-    cage.nothing_leaked();
+    ended_well(cage.server);
 }

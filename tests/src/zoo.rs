@@ -1,4 +1,4 @@
-//! Hostile connectors: every attack, the stage at which it comes, and how it has to end.
+//! Hostile connectors: every attack, the stage at which it comes, what it is after, and how it has to end.
 
 pub mod by_hand;
 pub mod service;
@@ -14,16 +14,6 @@ use crate::api::{Answer, Api};
 use crate::components;
 
 pub use table::ATTACKS;
-
-/// What an operator sets for them: budgets that are used up soon, and a service that is theirs.
-pub fn configuration(origins: &[String]) -> String {
-    let origins: Vec<_> = origins.iter().map(|origin| format!("{origin:?}")).collect();
-    format!(
-        "[egress]\nallow = [{}]\n[limits]\ntest-seconds = 3\ncall-cpu-milliseconds = 500\n\
-         describe-cpu-milliseconds = 500\ncompile-seconds = 10\ncompile-memory-mib = 1024\n",
-        origins.join(", ")
-    )
-}
 
 /// When an attack comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +40,33 @@ impl Stage {
     }
 }
 
+/// What an attack is after; its budget is small then, and the others are so large that no slow machine uses them up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Whoever compiles it.
+    Compiler,
+    /// Time: it never ends by itself.
+    Time,
+    /// Anything else.
+    Other,
+}
+
+impl Aim {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Compiler, Self::Time, Self::Other];
+
+    /// What an operator sets for attacks of this kind: their budgets, and services that may be reached.
+    pub fn configuration(self, origins: &[String]) -> String {
+        let origins: Vec<_> = origins.iter().map(|origin| format!("{origin:?}")).collect();
+        let limits = match self {
+            Self::Compiler => "compile-seconds = 3\ncompile-memory-mib = 1024\n",
+            Self::Time => "test-seconds = 5\ncall-cpu-milliseconds = 1000\ndescribe-cpu-milliseconds = 500\n",
+            Self::Other => "test-seconds = 300\ncall-cpu-milliseconds = 100000\ndescribe-cpu-milliseconds = 100000\n",
+        };
+        format!("[egress]\nallow = [{}]\n[limits]\n{limits}", origins.join(", "))
+    }
+}
+
 /// How an attack ends. The words are those that a person reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -72,8 +89,10 @@ pub struct Attack {
     pub name: &'static str,
     /// When it comes.
     pub stage: Stage,
-    /// How it has to end.
-    pub ends: End,
+    /// What it is after.
+    pub aim: Aim,
+    /// How it has to end: in one of these ways. They differ where two limits race.
+    pub ends: [End; 2],
 }
 
 /// The zoo's component, attacking in `describe` in this way.
@@ -97,59 +116,66 @@ impl Attack {
 
     /// Does it: offers the component, or makes a connection of this name, of the installed zoo to this service.
     pub fn run(&self, api: &Api, component: Option<&[u8]>, service: &str, secret: &str, name: &str) -> Answer {
-        match component {
-            Some(component) => {
-                let kind = [("content-type", "application/wasm")];
-                api.call(Method::POST, "/connectors", &kind, component.to_vec().into())
-            }
-            None => connect(api, name, service, &json!({"attack": self.name}), secret),
+        if let Some(component) = component {
+            let kind = [("content-type", "application/wasm")];
+            return api.call(Method::POST, "/connectors", &kind, component.to_vec().into());
         }
+        // Of some the service does the most: they ask, and look at what they get.
+        let settings = match self.name.split_once('-') {
+            Some((folder @ ("echo" | "answer"), how)) => json!({"attack": "ask", "path": format!("/{folder}/{how}")}),
+            _ => json!({"attack": self.name, "aim": "connectors"}),
+        };
+        connect(api, name, service, &settings, secret)
     }
 
     /// How it ended, in a few words; an error where that is not how it has to end.
     pub fn judge(&self, answer: &Answer) -> Result<String, String> {
-        let status = answer.status.as_u16();
         let said = answer.json();
-        let verdict = &said["verdict"];
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (fits, told) = match self.ends {
-            End::Refused(field, words) => {
-                let first = &said["problems"][0];
-                let (at, message) = (text(&first["field"]), text(&first["message"]));
-                (status == 422 && at == field && message.contains(words), format!("refused: {message}"))
-            }
-            End::Installed(words) => {
-                let summary = text(&said["connector"]["descriptor"]["summary"]);
-                (status == 201 && summary.contains(words), format!("installed, powerless: {summary}"))
-            }
-            End::NotMade(code, words) => {
-                let detail = text(&said["detail"]);
-                (text(&said["code"]) == code && detail.contains(words), format!("{code}: {detail}"))
-            }
-            End::Failed(kind, words) => {
-                let message = text(&verdict["message"]);
-                (status == 201 && verdict["kind"] == kind && message.contains(words), format!("{kind}: {message}"))
-            }
-            End::Passed(words) => {
-                let outcome = text(&said["discovered"]["outcome"]);
-                (
-                    status == 201 && verdict["outcome"] == "passed" && outcome.contains(words),
-                    format!("nothing gained: {outcome}"),
-                )
-            }
-        };
-        if fits { Ok(told) } else { Err(format!("{}: {status} {said:#}", self.name)) }
+        let told = self.ends.iter().find_map(|end| end.told(answer.status.as_u16(), &said));
+        told.ok_or_else(|| format!("{}: {} {said:#}", self.name, answer.status))
     }
 
     /// Takes away what it left, where it left something.
     pub fn tidy(&self, api: &Api, name: &str) {
-        match self.ends {
-            End::Refused(..) | End::NotMade(..) => {}
-            End::Installed(_) => drop(api.call(Method::DELETE, "/connectors/zoo", &[], Bytes::new()).ended(204)),
-            End::Failed(..) | End::Passed(_) => {
-                drop(api.call(Method::DELETE, &format!("/connections/{name}"), &[], Bytes::new()).ended(204));
+        let path = match self.ends[0] {
+            End::Refused(..) | End::NotMade(..) => return,
+            End::Installed(_) => "/connectors/zoo".to_owned(),
+            End::Failed(..) | End::Passed(_) => format!("/connections/{name}"),
+        };
+        drop(api.call(Method::DELETE, &path, &[], Bytes::new()).ended(204));
+    }
+}
+
+impl End {
+    /// What is told, where it ended so.
+    fn told(self, status: u16, said: &Value) -> Option<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let verdict = &said["verdict"];
+        let (fits, told) = match self {
+            Self::Refused(field, words) => {
+                let first = &said["problems"][0];
+                let (at, message) = (text(&first["field"]), text(&first["message"]));
+                (status == 422 && at == field && message.contains(words), format!("refused: {message}"))
             }
-        }
+            Self::Installed(words) => {
+                let summary = text(&said["connector"]["descriptor"]["summary"]);
+                (status == 201 && summary.contains(words), format!("nothing gained: {summary}"))
+            }
+            Self::NotMade(code, words) => {
+                let detail = text(&said["detail"]);
+                (text(&said["code"]) == code && detail.contains(words), format!("{code}: {detail}"))
+            }
+            Self::Failed(kind, words) => {
+                let message = text(&verdict["message"]);
+                (status == 201 && verdict["kind"] == kind && message.contains(words), format!("{kind}: {message}"))
+            }
+            Self::Passed(words) => {
+                let outcome = text(&said["discovered"]["outcome"]);
+                let passed = status == 201 && verdict["outcome"] == "passed";
+                (passed && outcome.contains(words), format!("nothing gained: {outcome}"))
+            }
+        };
+        fits.then_some(told)
     }
 }
 

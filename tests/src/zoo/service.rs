@@ -10,26 +10,6 @@ use flate2::write::GzEncoder;
 
 use crate::wire::{Asked, Client, Wire};
 
-/// Ways in which an answer may hold the credential that came, by the path that is asked for.
-pub const ECHOES: &[&str] = &[
-    "/echo/plain",
-    "/echo/base64",
-    "/echo/base64-in-text",
-    "/echo/base64url",
-    "/echo/hex",
-    "/echo/percent",
-    "/echo/json",
-    "/echo/gzip",
-    "/echo/chunks",
-    "/echo/slow-chunks",
-    "/echo/header",
-    "/echo/trailers",
-    "/echo/redirect",
-    "/echo/error",
-    "/echo/reason",
-    "/echo/cut",
-];
-
 const PACE: Duration = Duration::from_millis(50);
 
 /// Begins it.
@@ -40,9 +20,12 @@ pub fn start() -> Wire {
 fn answer(asked: &Asked, client: &mut Client<'_>) {
     let authorization = asked.header("authorization");
     let token = authorization.strip_prefix("Bearer ").unwrap_or(authorization);
-    match asked.path.strip_prefix("/echo/") {
-        Some(how) => echo(how, token, client),
-        None => hostile(&asked.path, client),
+    match asked.path[1..].split_once('/') {
+        Some(("echo", how)) => echo(how, token, client),
+        Some(("answer", what)) => hostile(what, client),
+        // Takes whatever is sent, without a word.
+        None if asked.path == "/upload" => while client.is_there_after(PACE) {},
+        _ => whole(client, "200 OK\r\ncontent-type: application/json", "{}"),
     }
 }
 
@@ -96,36 +79,60 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().expect("memory takes it")
 }
 
-fn hostile(path: &str, client: &mut Client<'_>) {
-    match path {
-        "/endless" => {
+/// Answers that never end, that become more than they were, or that two readers would read differently.
+fn hostile(what: &str, client: &mut Client<'_>) {
+    match what {
+        "endless" => {
             client.write("HTTP/1.1 200 OK\r\n\r\n");
-            let block = vec![b'a'; 64 << 10];
-            while client.write(&block) {}
+            for_ever(client, &"a".repeat(64 << 10));
         }
-        "/endless-head" => {
+        "endless-head" => {
             client.write("HTTP/1.1 200 OK\r\n");
-            let mut number = 0_u64;
-            while client.write(format!("x-{number}: {}\r\n", "a".repeat(1_000))) {
-                number += 1;
-            }
+            for_ever(client, &format!("x-note: {}\r\n", "a".repeat(1_000)));
         }
-        // One byte now and then, for ever.
-        "/drip" => {
+        "endless-trailers" => {
+            client.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+            for_ever(client, &format!("x-note: {}\r\n", "a".repeat(1_000)));
+        }
+        "endless-extension" => {
+            client.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;");
+            for_ever(client, &"a".repeat(1_000));
+        }
+        "informational" => for_ever(client, "HTTP/1.1 103 Early Hints\r\n\r\n"),
+        // One byte now and then.
+        "drip" => {
             client.write("HTTP/1.1 200 OK\r\n\r\n");
             while client.write("a") && client.is_there_after(PACE) {}
         }
-        "/never" => while client.is_there_after(PACE) {},
+        "never" => while client.is_there_after(PACE) {},
         // Little that becomes much: 64 MiB of nothing.
-        "/packed" => {
+        "packed" => {
             let mut packed = GzEncoder::new(Vec::new(), Compression::best());
             for _ in 0..64 {
                 packed.write_all(&vec![0; 1 << 20]).expect("memory takes it");
             }
             whole(client, "200 OK\r\ncontent-encoding: gzip", packed.finish().expect("memory takes it"));
         }
-        // Takes whatever is sent, without a word.
-        "/upload" => while client.is_there_after(PACE) {},
-        _ => whole(client, "200 OK\r\ncontent-type: application/json", "{}"),
+        "lengths" => once(client, "200 OK\r\ncontent-length: 2\r\ncontent-length: 4", "{}{}"),
+        "negative-length" => once(client, "200 OK\r\ncontent-length: -1", "{}"),
+        "length-and-chunks" => {
+            once(client, "200 OK\r\ncontent-length: 4\r\ntransfer-encoding: chunked", "2\r\n{}\r\n0\r\n\r\n");
+        }
+        "huge-chunk" => once(client, "200 OK\r\ntransfer-encoding: chunked", "10000000000000001\r\n{}\r\n0\r\n\r\n"),
+        "zero-byte" => once(client, "200 OK\r\nx-note: a\0b\r\ncontent-length: 2", "{}"),
+        "no-http" => {
+            client.write("SSH-2.0-OpenSSH_9.9\r\n");
+        }
+        "switch" => once(client, "101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket", "{}"),
+        _ => whole(client, "404 Not Found", ""),
     }
+}
+
+/// A head and what stands behind it, as they are.
+fn once(client: &mut Client<'_>, head: &str, body: &str) {
+    client.write(format!("HTTP/1.1 {head}\r\n\r\n{body}"));
+}
+
+fn for_ever(client: &mut Client<'_>, text: &str) {
+    while client.write(text) {}
 }

@@ -1,43 +1,85 @@
 //! All attacks.
 
+use super::Aim::{Compiler, Other, Time};
 use super::End::{Failed, Installed, NotMade, Passed, Refused};
 use super::Stage::{Authenticate, Describe, Install, Test};
 use super::{Attack, End, Stage};
 
-const fn attack(stage: Stage, name: &'static str, ends: End) -> Attack {
-    Attack { name, stage, ends }
+/// One that can end in one way only.
+const fn attack(stage: Stage, name: &'static str, end: End) -> Attack {
+    Attack { name, stage, aim: Other, ends: [end, end] }
 }
 
-const SLOW_DESCRIBE: End =
-    Refused("component", "`describe` did not answer: the connector computed for more than 500 ms");
-const SLOW: &str = "the connector computed for more than 500 ms";
-const LATE: &str = "the connector did not answer within 3000 ms";
+/// One that computes, or lets the host compute, for ever.
+const fn endless(stage: Stage, name: &'static str) -> Attack {
+    let ends = match stage {
+        Install | Describe => [
+            Refused("component", "`describe` did not answer: the connector computed for more than 500 ms"),
+            Refused("component", "`describe` did not answer: the connector did not answer within 5000 ms"),
+        ],
+        Authenticate => [
+            NotMade(FAULT, "the connector computed for more than 1000 ms"),
+            NotMade(FAULT, "the connector did not answer within 10000 ms"),
+        ],
+        Test => [
+            Failed("budget", "the connector computed for more than 1000 ms"),
+            Failed("timeout", "the connector did not answer within 5000 ms"),
+        ],
+    };
+    Attack { name, stage, aim: Time, ends }
+}
+
+/// One that waits for ever.
+const fn waiting(stage: Stage, name: &'static str) -> Attack {
+    let end = match stage {
+        Install | Describe => Refused("component", "the connector did not answer within 5000 ms"),
+        Authenticate => NotMade(FAULT, "the connector did not answer within 10000 ms"),
+        Test => Failed("timeout", "the connector did not answer within 5000 ms"),
+    };
+    Attack { name, stage, aim: Time, ends: [end, end] }
+}
+
+/// One on whoever compiles it.
+const fn bomb(name: &'static str) -> Attack {
+    let ends = [
+        Refused("component", "compiling it took more than 3 s (limits.compile-seconds)"),
+        Refused("component", "compiling it took more than 1024 MiB of memory"),
+    ];
+    Attack { name, stage: Install, aim: Compiler, ends }
+}
+
 const MUCH_MEMORY: &str = "the connector asked for more than 128 MiB of memory";
-const COMPILING: End = Refused("component", "compiling it took more than");
+const STACK: &str = "call stack exhausted";
 const UNFIT_ANSWER: &str = "the connector answered something that the contract does not know: ";
 const UNFIT_VALUE: &str = "the connector handed the host something that the contract does not know: ";
 const HANDED: &str = "the connector handed over more than 8 MiB at once";
+const HANDLES: &str = "the connector asked for more than 4096 handles (limits.handles)";
 const MOVES: &str = "it would decide whose domain is reached";
 const FAULT: &str = "connector-fault";
+const NO_HEADER: &str = "headers: HeaderError::InvalidSyntax";
+const NOT_ITS_HEADER: &str = "headers: HeaderError::Forbidden";
+const NOT_HTTP: &str = "ErrorCode::HttpProtocolError";
+/// What a guest saw, which tells it backwards: `[redacted]`.
+const REDACTED: &str = "]detcader[";
 
 /// Every attack, in the order in which a connector comes to make it.
 pub const ATTACKS: &[Attack] = &[
-    attack(Install, "huge-function", COMPILING),
-    attack(Install, "long-function", COMPILING),
-    attack(Install, "million-functions", COMPILING),
+    bomb("huge-function"),
+    bomb("long-function"),
+    bomb("million-functions"),
     attack(Install, "deep-types", Refused("component", "is not valid WebAssembly")),
     attack(Install, "doubling-types", Refused("component", "is not valid WebAssembly")),
     attack(Install, "deep-components", Refused("component", "is not valid WebAssembly")),
     attack(Install, "many-imports", Refused("component", "has 100000 imports; at most 200 are allowed")),
     attack(Install, "many-modules", Refused("component", "has 1000 modules; at most 200 are allowed")),
-    attack(Install, "start-loop", SLOW_DESCRIBE),
+    endless(Install, "start-loop"),
     attack(Install, "start-memory", Refused("component", MUCH_MEMORY)),
-    attack(Install, "start-stack", Refused("component", "call stack exhausted")),
+    attack(Install, "start-stack", Refused("component", STACK)),
     attack(Install, "start-trap", Refused("component", "unreachable")),
     attack(Install, "large-memory", Refused("component", "it does not fit this host")),
     attack(Install, "large-table", Refused("component", "it does not fit this host")),
     attack(Install, "table-growth", Refused("component", "asked for a table of more than 20000 elements")),
-    attack(Install, "own-handles", Refused("component", "asked for more than 4096 handles (limits.handles)")),
+    attack(Install, "own-handles", Refused("component", HANDLES)),
     attack(Install, "answer-out-of-bounds", Refused("component", UNFIT_ANSWER)),
     attack(Install, "answer-misaligned", Refused("component", UNFIT_ANSWER)),
     attack(Install, "text-out-of-bounds", Refused("component", UNFIT_ANSWER)),
@@ -49,12 +91,12 @@ pub const ATTACKS: &[Attack] = &[
     attack(Install, "handed-unknown-case", Refused("component", UNFIT_VALUE)),
     attack(Install, "handed-unknown-handle", Refused("component", UNFIT_VALUE)),
     attack(Install, "handed-too-much", Refused("component", HANDED)),
-    attack(Describe, "describe-loop", SLOW_DESCRIBE),
-    attack(Describe, "describe-loop-in-host-calls", SLOW_DESCRIBE),
+    endless(Describe, "describe-loop"),
+    endless(Describe, "describe-loop-in-host-calls"),
     attack(Describe, "describe-memory", Refused("component", MUCH_MEMORY)),
-    attack(Describe, "describe-stack", Refused("component", "the connector failed")),
-    attack(Describe, "describe-sleep", Refused("component", "the connector did not answer within 5000 ms")),
-    attack(Describe, "describe-flood", SLOW_DESCRIBE),
+    attack(Describe, "describe-stack", Refused("component", STACK)),
+    waiting(Describe, "describe-sleep"),
+    endless(Describe, "describe-flood"),
     attack(Describe, "describe-huge-text", Refused("component", HANDED)),
     attack(Describe, "describe-huge-list", Refused("component", HANDED)),
     attack(Describe, "describe-nested-lists", Refused("component", HANDED)),
@@ -83,24 +125,26 @@ pub const ATTACKS: &[Attack] = &[
     attack(Describe, "origin-user", Refused("descriptor.origins[2]", "")),
     attack(Describe, "origin-path", Refused("descriptor.origins[2]", "a path")),
     attack(Describe, "origin-scheme", Refused("descriptor.origins[2]", "must begin with https:// or http://")),
-    attack(Authenticate, "authenticate-loop", NotMade(FAULT, SLOW)),
+    endless(Authenticate, "authenticate-loop"),
     attack(Authenticate, "authenticate-memory", NotMade(FAULT, MUCH_MEMORY)),
-    attack(Authenticate, "authenticate-stack", NotMade(FAULT, "the connector failed")),
-    attack(Authenticate, "authenticate-sleep", NotMade(FAULT, "the connector did not answer within 5000 ms")),
-    attack(Authenticate, "authenticate-flood", NotMade(FAULT, SLOW)),
+    attack(Authenticate, "authenticate-stack", NotMade(FAULT, STACK)),
+    waiting(Authenticate, "authenticate-sleep"),
+    endless(Authenticate, "authenticate-flood"),
     attack(Authenticate, "authenticate-huge-plan", NotMade(FAULT, HANDED)),
+    attack(Authenticate, "authenticate-recursive", NotMade("plan", "")),
     attack(Authenticate, "authenticate-many-placements", NotMade("plan", "placements has more than 32 entries")),
     attack(Authenticate, "authenticate-network", NotMade("invalid", "without a network: ErrorCode::HttpRequestDenied")),
-    attack(Test, "loop", Failed("budget", SLOW)),
-    attack(Test, "loop-in-host-calls", Failed("budget", SLOW)),
-    attack(Test, "loop-over-memory", Failed("budget", SLOW)),
-    attack(Test, "stack", Failed(FAULT, "the connector failed")),
-    attack(Test, "sleep", Failed("timeout", LATE)),
-    attack(Test, "poll-many", Failed("budget", SLOW)),
-    attack(Test, "flood", Failed("budget", SLOW)),
+    endless(Test, "loop"),
+    endless(Test, "loop-in-host-calls"),
+    endless(Test, "loop-over-memory"),
+    attack(Test, "stack", Failed(FAULT, STACK)),
+    waiting(Test, "sleep"),
+    endless(Test, "poll-many"),
+    endless(Test, "wake-storm"),
+    endless(Test, "flood"),
     attack(Test, "memory", Failed("budget", MUCH_MEMORY)),
-    attack(Test, "handles", Failed("budget", "asked for more than 4096 handles")),
-    attack(Test, "pollables", Failed("budget", "asked for more than 4096 handles")),
+    attack(Test, "handles", Failed("budget", HANDLES)),
+    attack(Test, "pollables", Failed("budget", HANDLES)),
     attack(Test, "random", Failed(FAULT, "")),
     attack(Test, "huge-message", Failed("budget", HANDED)),
     attack(Test, "huge-list", Failed("budget", HANDED)),
@@ -111,12 +155,58 @@ pub const ATTACKS: &[Attack] = &[
         "endless-upload",
         Failed("unavailable", "the limit on bytes of a request's body, 8388608, is used up"),
     ),
-    attack(Test, "deaf-upload", Failed("budget", SLOW)),
+    endless(Test, "deaf-upload"),
     attack(Test, "ignored-answers", Passed("31 answers are left unread")),
-    attack(Test, "endless-answer", Failed("unavailable", "the limit on bytes of an answer")),
-    attack(Test, "endless-head", Failed("unavailable", "")),
-    attack(Test, "slow-answer", Failed("timeout", LATE)),
-    attack(Test, "no-answer", Failed("timeout", LATE)),
-    attack(Test, "packed-answer", Failed("unavailable", "the limit on bytes of an answer")),
+    attack(Test, "answer-endless", Failed("unavailable", "the limit on bytes of an answer")),
+    attack(Test, "answer-endless-head", Failed("unavailable", "")),
+    waiting(Test, "answer-drip"),
+    waiting(Test, "answer-never"),
+    attack(Test, "answer-packed", Failed("unavailable", "the limit on bytes of an answer")),
+    attack(Test, "answer-endless-trailers", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-endless-extension", Failed("unavailable", NOT_HTTP)),
+    waiting(Test, "answer-informational"),
+    attack(Test, "answer-lengths", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-negative-length", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-length-and-chunks", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-huge-chunk", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-zero-byte", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-no-http", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "answer-switch", Failed("unavailable", NOT_HTTP)),
+    attack(Test, "huge-read", Passed("less came than was asked for")),
+    attack(Test, "huge-write", Failed(FAULT, "")),
+    attack(Test, "smuggle-crlf", Passed(NO_HEADER)),
+    attack(Test, "smuggle-crlf-in-name", Passed(NO_HEADER)),
+    attack(Test, "smuggle-lengths", Passed(NO_HEADER)),
+    attack(Test, "smuggle-short-length", Passed("is not as long as its content-length says")),
+    attack(Test, "smuggle-transfer-encoding", Passed(NOT_ITS_HEADER)),
+    attack(Test, "smuggle-host", Passed(NOT_ITS_HEADER)),
+    attack(Test, "smuggle-connection", Passed(NOT_ITS_HEADER)),
+    attack(Test, "smuggle-upgrade", Passed(NOT_ITS_HEADER)),
+    attack(Test, "smuggle-absolute-form", Passed("path: refused")),
+    attack(Test, "smuggle-request-line", Passed("path: refused")),
+    attack(Test, "smuggle-method", Passed("method: refused")),
     attack(Test, "environment", Passed("0 0")),
+    attack(Test, "read-file", Passed("Err(")),
+    attack(Test, "write-file", Passed("Err(")),
+    attack(Test, "list-folder", Passed("Err(")),
+    attack(Test, "connect", Passed("Err(ErrorCode::AccessDenied)")),
+    attack(Test, "listen", Passed("Err(ErrorCode::AccessDenied)")),
+    attack(Test, "resolve", Passed("Err(ErrorCode::PermanentResolverFailure)")),
+    attack(Test, "echo-plain", Passed(REDACTED)),
+    attack(Test, "echo-base64", Passed(REDACTED)),
+    attack(Test, "echo-base64-in-text", Passed(REDACTED)),
+    attack(Test, "echo-base64url", Passed(REDACTED)),
+    attack(Test, "echo-hex", Passed(REDACTED)),
+    attack(Test, "echo-percent", Passed(REDACTED)),
+    attack(Test, "echo-json", Passed(REDACTED)),
+    attack(Test, "echo-gzip", Passed(REDACTED)),
+    attack(Test, "echo-chunks", Passed(REDACTED)),
+    attack(Test, "echo-slow-chunks", Passed(REDACTED)),
+    attack(Test, "echo-header", Passed(REDACTED)),
+    attack(Test, "echo-trailers", Passed(REDACTED)),
+    attack(Test, "echo-redirect", Passed(REDACTED)),
+    attack(Test, "echo-error", Passed(REDACTED)),
+    // No library gives a guest what stands behind the status.
+    attack(Test, "echo-reason", Passed("304")),
+    attack(Test, "echo-cut", Failed("unavailable", NOT_HTTP)),
 ];

@@ -17,7 +17,7 @@ use super::clock::Clock;
 /// So much is computed before a call moves.
 const SLICE: Duration = Duration::from_millis(5);
 /// What a guest that computes long, and whoever compiles one, gives way by.
-pub(super) const NICE: i32 = 5;
+const NICE: i32 = 5;
 
 /// The threads; there are none until something is long.
 #[derive(Default)]
@@ -91,9 +91,9 @@ fn threads() -> Option<Runtime> {
     threads.inspect_err(|error| tracing::warn!(%error, "no threads for long computing: it goes on among all else")).ok()
 }
 
-/// Lowers the priority of the calling thread, and of what it starts.
+/// Lowers the priority of the calling thread, and of what it starts, below what it was.
 pub(super) fn give_way() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::nice(NICE) {
         tracing::debug!(%error, "a thread keeps the priority of all others");
     }
 }
@@ -104,6 +104,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    /// No priority is lower.
+    const LOWEST: i32 = 19;
 
     fn here() -> (String, i32) {
         let name = std::thread::current().name().unwrap_or_default().to_owned();
@@ -140,7 +143,7 @@ mod tests {
         let (lane, long) = (Lane::default(), AtomicBool::new(false));
         let [before, after, spawned] = done(&lane, &long, long_work()).await;
         assert_ne!(before.0, "turnbuckle-lane");
-        assert_eq!(after, ("turnbuckle-lane".to_owned(), before.1 + NICE));
+        assert_eq!(after, ("turnbuckle-lane".to_owned(), (before.1 + NICE).min(LOWEST)));
         assert_ne!(spawned.0, "turnbuckle-lane");
         assert!(long.load(Ordering::Relaxed));
         // The next one begins there; a short one is believed to be followed by short ones.

@@ -4,13 +4,15 @@
 //! What came of an attack that did not end the call is in `discovered`, under `outcome`.
 
 mod describing;
+mod reaching;
 mod sending;
 
 use std::hint::black_box;
 
+use guest_kit::http::Request;
 use guest_kit::{
-    Authentication, Connection, Descriptor, Failure, FailureKind, Field, FieldKind, Guest, Placement, Report, failure,
-    field, nothing, parameter, place, report, setting,
+    Authentication, Connection, Derivation, Derived, Descriptor, Failure, FailureKind, Field, FieldKind, Guest,
+    Placement, Report, failure, field, nothing, parameter, place, report, setting,
 };
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::types::Fields;
@@ -42,6 +44,10 @@ impl Guest for Zoo {
             "authenticate-sleep" => sleep_for_ever(),
             "authenticate-flood" => talk_for_ever(),
             "authenticate-huge-plan" => Ok(place(header(&"a".repeat(20 << 20)))),
+            "authenticate-recursive" => {
+                let again = Derived { name: "again".into(), value: Derivation::Base64("{again}".into()) };
+                Ok(Authentication { derived: vec![again], ..place(header("{again}")) })
+            }
             "authenticate-many-placements" => {
                 Ok(Authentication { placements: vec![header("a"); 100_000], ..nothing() })
             }
@@ -49,7 +55,7 @@ impl Guest for Zoo {
             "authenticate-template" => Ok(place(header(setting(&connection, "aim")))),
             "authenticate-network" => {
                 let url = setting(&connection, "url");
-                let said = guest_kit::http::Request::new("GET", &format!("{url}/at-authenticate")).send();
+                let said = Request::new("GET", &format!("{url}/at-authenticate")).send();
                 Err(failure(FailureKind::Other, format!("without a network: {}", said.err().unwrap_or_default())))
             }
             _ => Ok(match connection.protocol.as_str() {
@@ -86,6 +92,9 @@ fn run(connection: &Connection) -> Result<Facts, Failure> {
         "stack" => dig_for_ever(),
         "sleep" => sleep_for_ever(),
         "poll-many" => poll_many(),
+        "wake-storm" => loop {
+            monotonic_clock::subscribe_duration(1).block();
+        },
         "flood" => talk_for_ever(),
         // Growth.
         "memory" => hold_memory(),
@@ -101,16 +110,41 @@ fn run(connection: &Connection) -> Result<Facts, Failure> {
         "endless-upload" => sending::upload(url, false).and_then(one),
         "deaf-upload" => sending::upload(url, true).and_then(one),
         "ignored-answers" => one(sending::ignore(url)),
-        "endless-answer" => sending::ask(&format!("{url}/endless")).and_then(one),
-        "slow-answer" => sending::ask(&format!("{url}/drip")).and_then(one),
-        "no-answer" => sending::ask(&format!("{url}/never")).and_then(one),
-        "endless-head" => sending::ask(&format!("{url}/endless-head")).and_then(one),
-        "packed-answer" => sending::ask(&format!("{url}/packed")).and_then(one),
+        "huge-read" => sending::read(url).and_then(one),
+        "huge-write" => sending::write(url).and_then(one),
+        "smuggle-crlf" => one(sending::smuggle(url, |home| home.header("X-Note", "a\r\nX-Injected: 1"))),
+        "smuggle-crlf-in-name" => one(sending::smuggle(url, |home| home.header("X-Note: a\r\nX-Injected", "1"))),
+        "smuggle-lengths" => {
+            one(sending::smuggle(url, |home| home.header("Content-Length", "0").header("Content-Length", "5")))
+        }
+        "smuggle-short-length" => one(sending::smuggle(url, |home| Request {
+            method: "POST".into(),
+            body: b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+            ..home.header("Content-Length", "5")
+        })),
+        "smuggle-transfer-encoding" => one(sending::smuggle(url, |home| home.header("Transfer-Encoding", "chunked"))),
+        "smuggle-host" => one(sending::smuggle(url, |home| home.header("Host", "attacker.example"))),
+        "smuggle-connection" => one(sending::smuggle(url, |home| home.header("Connection", "authorization"))),
+        "smuggle-upgrade" => one(sending::smuggle(url, |home| home.header("Upgrade", "websocket"))),
+        "smuggle-absolute-form" => {
+            one(sending::smuggle(url, |home| Request { path: "http://attacker.example/".into(), ..home }))
+        }
+        "smuggle-request-line" => {
+            one(sending::smuggle(url, |home| Request { path: "/ HTTP/1.1\r\nX-Injected: 1\r\n\r\n".into(), ..home }))
+        }
+        "smuggle-method" => one(sending::smuggle(url, |home| Request {
+            method: "GET / HTTP/1.1\r\nX-Injected: 1\r\n\r\nGET".into(),
+            ..home
+        })),
+        // Asks for a path, and looks at all of the answer.
         "ask" => sending::ask(&format!("{url}{}", setting(connection, "path"))).and_then(one),
         // What is on this machine.
         "read-file" => one(format!("{:?}", std::fs::read(aim).map(|bytes| bytes.len()))),
         "write-file" => one(format!("{:?}", std::fs::write(aim, "gotcha"))),
         "list-folder" => one(format!("{:?}", std::fs::read_dir(aim).map(Iterator::count))),
+        "connect" => one(format!("{:?}", reaching::connect())),
+        "listen" => one(format!("{:?}", reaching::listen())),
+        "resolve" => one(format!("{:?}", reaching::resolve())),
         "environment" => one(format!("{} {}", std::env::vars().count(), std::env::args().count())),
         _ => one("nothing was tried".into()),
     }

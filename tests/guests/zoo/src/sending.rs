@@ -58,13 +58,40 @@ pub(crate) fn upload(url: &str, deaf: bool) -> Result<String, Failure> {
 /// Asks for endless answers and reads none of them.
 pub(crate) fn ignore(url: &str) -> String {
     let ask = |_number| {
-        let (asked, body) = begin(url, "/endless", &Method::Get);
+        let (asked, body) = begin(url, "/answer/endless", &Method::Get);
         drop(OutgoingBody::finish(body, None));
         asked
     };
     let asked: Vec<_> = (0..31).map(ask).collect();
     let unread: Vec<_> = asked.iter().filter_map(answer).collect();
     format!("{} answers are left unread", unread.len())
+}
+
+/// Asks for as much of an endless answer as there are numbers.
+pub(crate) fn read(url: &str) -> Result<String, Failure> {
+    let (asked, body) = begin(url, "/answer/endless", &Method::Get);
+    drop(OutgoingBody::finish(body, None));
+    let other = |said: &str| failure(FailureKind::Other, said);
+    let incoming = answer(&asked).ok_or_else(|| other("no answer"))?.consume().map_err(|()| other("no body"))?;
+    let stream = incoming.stream().map_err(|()| other("no stream"))?;
+    let read = stream.blocking_read(u64::MAX).map_err(|error| other(&error.to_string()))?;
+    let less = if read.len() < 1 << 20 { "less" } else { "too much" };
+    Ok(format!("{less} came than was asked for"))
+}
+
+/// Lets the host write as many zeros as there are numbers.
+pub(crate) fn write(url: &str) -> Result<String, Failure> {
+    let (_asked, body) = begin(url, "/upload", &Method::Post);
+    let stream = body.write().map_err(|()| failure(FailureKind::Other, "no stream"))?;
+    Ok(format!("{:?}", stream.write_zeroes(u64::MAX)))
+}
+
+/// A request of which two readers might think differently: what became of it.
+pub(crate) fn smuggle(url: &str, written: impl Fn(Request) -> Request) -> String {
+    match written(Request::new("GET", &format!("{url}/"))).send() {
+        Ok(answer) => format!("it was answered by {}", answer.status),
+        Err(refused) => refused,
+    }
 }
 
 fn answer(asked: &FutureIncomingResponse) -> Option<IncomingResponse> {
