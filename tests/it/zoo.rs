@@ -218,12 +218,14 @@ fn a_connector_reaches_nothing_of_another_ones() {
             ("read-file", format!("../../..{path}")),
             ("read-file", format!("/proc/self/root{path}")),
             ("write-file", format!("{folder}/new.cwasm")),
-            ("list-folder", ".".to_owned()),
-            ("list-folder", "/".to_owned()),
         ] {
             let outcome = cage.outcome(attack, &json!({ "aim": aim }));
             assert!(outcome.as_str().unwrap().starts_with("Err("), "{attack} {aim}: {outcome}");
         }
+    }
+    for aim in [".", "/"] {
+        let outcome = cage.outcome("list-folder", &json!({ "aim": aim }));
+        assert!(outcome.as_str().unwrap().starts_with("Err("), "{aim}: {outcome}");
     }
     assert_eq!(files.map(|path| fs::read(path).unwrap()), before, "nobody wrote there");
     // Nor by the way in which components use each other.
@@ -358,6 +360,8 @@ const URLS: &[&str] = &[
     "http://loc\u{ad}alhost:{}",
     "https://127.0.0.1:{}",
     "https://localhost:{}",
+    "http://{token}.example:{}",
+    "http://*.example:{}",
     "http://allowed.example@127.0.0.1:{}",
     "http://allowed.example:80@127.0.0.1:{}",
     "http://127.0.0.1:{}#allowed.example",

@@ -76,7 +76,7 @@ pub enum End {
     Installed(&'static str),
     /// No connection is made: the code of the answer, and words of its detail.
     NotMade(&'static str, &'static str),
-    /// The test fails: its kind, and words of its message.
+    /// The test fails: its kind, and words of its message or of what became of its last request.
     Failed(&'static str, &'static str),
     /// The test passes, and what came of it holds these words: there was nothing to gain.
     Passed(&'static str),
@@ -166,7 +166,11 @@ impl End {
                 (text(&said["code"]) == code && detail.contains(words), format!("{code}: {detail}"))
             }
             Self::Failed(kind, words) => {
-                let message = text(&verdict["message"]);
+                // The connector chose the message, and may hide what the host says of its last request.
+                let exchange = verdict["exchanges"].as_array().and_then(|all| all.last());
+                let error = exchange.map(|last| text(&last["error"])).filter(|error| !error.is_empty());
+                let message =
+                    [Some(text(&verdict["message"])), error].into_iter().flatten().collect::<Vec<_>>().join(": ");
                 (status == 201 && verdict["kind"] == kind && message.contains(words), format!("{kind}: {message}"))
             }
             Self::Passed(words) => {

@@ -9,8 +9,8 @@ pub fn component(name: &str) -> Vec<u8> {
         "million-functions" => connector(&core(&vec![vec![0, 0x0b]; 900_000])),
         "deep-types" => connector(&section(7, &[leb(100_000), deep_types(100_000)].concat())),
         "doubling-types" => connector(&section(7, &[leb(64), doubling_types(64)].concat())),
-        "deep-components" => nested(1_000),
-        "many-imports" => many_imports(100_000),
+        "deep-components" => nested(10_000),
+        "many-imports" => many_imports(900),
         "many-modules" => connector(&section(1, b"\0asm\x01\0\0\0").repeat(1_000)),
         // Before the first question.
         "start-loop" => guest("(func $go (loop $on (br $on))) (start $go)", "unreachable"),

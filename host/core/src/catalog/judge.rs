@@ -12,7 +12,7 @@ use crate::model::error::FieldProblem;
 use crate::model::field;
 use crate::model::id::kebab;
 use crate::model::named::{EXTERNAL, NATIVE, PROTOCOL};
-use crate::model::origin::Origin;
+use crate::model::origin::{Origin, OriginError};
 use crate::model::template::Template;
 
 const DESCRIPTOR_BYTES: usize = 256 * 1024;
@@ -208,11 +208,11 @@ impl Judge {
         // A number fits a part of a name, and a port too.
         let sample = names.iter().fold(text.to_owned(), |text, name| text.replace(&format!("{{{name}}}"), "1"));
         match sample.parse::<Origin>() {
-            Err(error) => self.say(place, format!("`{}` {error}", short(text))),
-            Ok(origin) if origin.host().contains('*') => {
+            Err(OriginError::Host { found: '*' }) => {
                 let words = "has a wildcard; name a field instead, as in https://{subdomain}.example.com";
                 self.say(place, format!("`{}` {words}", short(text)));
             }
+            Err(error) => self.say(place, format!("`{}` {error}", short(text))),
             Ok(_origin) => self.origin_values(place, descriptor, &names, text),
         }
     }

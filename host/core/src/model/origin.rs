@@ -33,6 +33,12 @@ pub enum OriginError {
         /// What it has too much.
         part: &'static str,
     },
+    /// A domain that no resolver knows: a URL may hold it, a name may not.
+    #[error("has a domain with `{found}`; letters, digits, hyphens and dots are what a domain is made of")]
+    Host {
+        /// The first character that does not fit.
+        found: char,
+    },
 }
 
 impl Origin {
@@ -62,12 +68,8 @@ impl Origin {
     pub fn port(&self) -> u16 {
         self.port
     }
-}
 
-impl FromStr for Origin {
-    type Err = OriginError;
-
-    fn from_str(text: &str) -> Result<Self, OriginError> {
+    fn of_text(text: &str) -> Result<Self, OriginError> {
         let url = Url::parse(text)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(OriginError::Scheme { scheme: url.scheme().chars().take(20).collect() });
@@ -88,10 +90,25 @@ impl FromStr for Origin {
     }
 }
 
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let origin = Self::of_text(text)?;
+        // What stands in brackets is an address of IPv6, which `url` has read as one.
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        match origin.host.chars().find(|&c| !fits(c)) {
+            Some(found) if !origin.host.starts_with('[') => Err(OriginError::Host { found }),
+            Some(_) | None => Ok(origin),
+        }
+    }
+}
+
 impl TryFrom<String> for Origin {
     type Error = OriginError;
     fn try_from(text: String) -> Result<Self, OriginError> {
-        text.parse()
+        // Records also tell where somebody tried to go, whatever stood there.
+        Self::of_text(&text)
     }
 }
 
@@ -134,6 +151,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Origin>(), Err(OriginError::Extra { part }), "{text}");
         }
+        for (text, found) in
+            [("https://{a}.example.com", '{'), ("https://*.example.com", '*'), ("https://a'b.example.com", '\'')]
+        {
+            assert_eq!(text.parse::<Origin>(), Err(OriginError::Host { found }), "{text}");
+        }
+        let tried = Origin::of(&Url::parse("https://{a}.example.com/x").unwrap()).unwrap();
+        let kept = serde_json::to_string(&tried).unwrap();
+        assert_eq!(serde_json::from_str::<Origin>(&kept).unwrap(), tried);
+        assert_eq!("http://[::1]:80".parse::<Origin>().unwrap().to_string(), "http://[::1]");
         assert_eq!("ftp://example.com".parse::<Origin>(), Err(OriginError::Scheme { scheme: "ftp".into() }));
     }
 }

@@ -49,7 +49,7 @@ impl Guest for Zoo {
                 Ok(Authentication { derived: vec![again], ..place(header("{again}")) })
             }
             "authenticate-many-placements" => {
-                Ok(Authentication { placements: vec![header("a"); 100_000], ..nothing() })
+                Ok(Authentication { placements: vec![header("a"); 10_000], ..nothing() })
             }
             // What a person wrote, as if it were the connector's own template.
             "authenticate-template" => Ok(place(header(setting(&connection, "aim")))),
