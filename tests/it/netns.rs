@@ -4,19 +4,25 @@
 //! stand on its loopback device, names are its own, and a canary listens on all of them.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use rustix::thread::UnshareFlags;
 use serde_json::json;
 use turnbuckle::config::Config;
 use turnbuckle::{Actor, Compiler, Error, Host};
 use turnbuckle_tests::components;
+use turnbuckle_tests::names::Names;
 
 use crate::scene::{BINARY, left_out};
+
+/// How long a canary waits for a request.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the loopback device of the new network answers for besides itself. The last two of each family are public.
 const ADDRESSES: &[&str] = &[
@@ -108,6 +114,18 @@ const FORBIDDEN: &[&str] = &[
 #[derive(Clone, Default)]
 pub(crate) struct Canary {
     seen: Arc<Mutex<Vec<SocketAddr>>>,
+    service: Arc<OnceLock<Service>>,
+}
+
+/// Says at which address somebody asked, and what.
+type Answering = dyn Fn(SocketAddr, &str) -> String + Send + Sync;
+
+/// What a canary answers; one without hangs up.
+pub(crate) struct Service {
+    /// By which it answers on port 443.
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    /// To a request's head, whole; a whole answer.
+    pub(crate) answer: Box<Answering>,
 }
 
 impl Canary {
@@ -115,25 +133,84 @@ impl Canary {
         let canary = Self::default();
         for port in [80, 443] {
             let listener = TcpListener::bind(("::", port)).unwrap();
-            let seen = Arc::clone(&canary.seen);
+            let canary = canary.clone();
             // It ends with the process; nothing else lives in its network then.
             thread::spawn(move || {
                 for stream in listener.incoming().map_while(Result::ok) {
-                    seen.lock().unwrap().extend(stream.local_addr().ok());
+                    let Ok(at) = stream.local_addr() else { continue };
+                    canary.seen.lock().unwrap().push(at);
+                    if canary.service.get().is_some() {
+                        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                        let canary = canary.clone();
+                        thread::spawn(move || canary.serve(at, stream));
+                    }
                 }
             });
         }
         canary
     }
 
+    /// Answers from now on.
+    pub(crate) fn answer(&self, service: Service) {
+        assert!(self.service.set(service).is_ok(), "it answers once and for all");
+    }
+
+    fn serve(&self, at: SocketAddr, stream: impl Read + Write) {
+        let service = self.service.get().unwrap();
+        match at.port() {
+            443 => {
+                let session = rustls::ServerConnection::new(Arc::clone(&service.tls)).unwrap();
+                reply(rustls::StreamOwned::new(session, stream), |head| (service.answer)(at, head));
+            }
+            _ => reply(stream, |head| (service.answer)(at, head)),
+        }
+    }
+
     /// Where it was called since the last time.
-    fn taken(&self) -> Vec<SocketAddr> {
+    pub(crate) fn taken(&self) -> Vec<SocketAddr> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }
 
+/// Reads one request's head and answers it. Whoever speaks otherwise gets nothing.
+fn reply(mut stream: impl Read + Write, answer: impl Fn(&str) -> String) {
+    let mut head = Vec::new();
+    let mut byte = [0; 1];
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 64 << 10 {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    // Whoever asked may be gone.
+    drop(stream.write_all(answer(&String::from_utf8_lossy(&head)).as_bytes()));
+    drop(stream.flush());
+}
+
 /// Runs a test in a thread of a network and with names of its own.
 pub(crate) fn in_own_network(test: &'static str, body: impl FnOnce(Canary) + Send + 'static) {
+    alone(test, |folder| {
+        bind(folder, "/etc/hosts", HOSTS);
+        for address in ADDRESSES {
+            sh(&format!("ip address add {address} dev lo"));
+        }
+        body(Canary::start());
+    });
+}
+
+/// As [`in_own_network`], but every address there is stands on its loopback device, and names are what its name server says.
+pub(crate) fn in_own_internet(test: &'static str, body: impl FnOnce(Canary, Names) + Send + 'static) {
+    alone(test, |folder| {
+        bind(folder, "/etc/hosts", "127.0.0.1 localhost\n");
+        bind(folder, "/etc/resolv.conf", "nameserver 127.0.0.1\n");
+        bind(folder, "/etc/nsswitch.conf", "hosts: files dns\n");
+        sh("ip route add local 0.0.0.0/0 dev lo");
+        sh("ip -6 route add local ::/0 dev lo");
+        body(Canary::start(), Names::start());
+    });
+}
+
+fn alone(test: &'static str, body: impl FnOnce(&Path) + Send + 'static) {
     let outcome = thread::spawn(move || {
         #[expect(
             deprecated,
@@ -144,20 +221,21 @@ pub(crate) fn in_own_network(test: &'static str, body: impl FnOnce(Canary) + Sen
             return left_out(test, &format!("a network of its own takes root ({error})"));
         }
         let folder = tempfile::tempdir().unwrap();
-        let hosts = folder.path().join("hosts");
-        fs::write(&hosts, HOSTS).unwrap();
         sh("mount --make-rprivate /");
-        sh(&format!("mount --bind {} /etc/hosts", hosts.display()));
         sh("ip link set lo up");
-        for address in ADDRESSES {
-            sh(&format!("ip address add {address} dev lo"));
-        }
-        body(Canary::start());
+        body(folder.path());
     })
     .join();
     if let Err(panicked) = outcome {
         std::panic::resume_unwind(panicked);
     }
+}
+
+/// Puts a text in the place of a file, for this thread and what it starts.
+fn bind(folder: &Path, file: &str, text: &str) {
+    let own = folder.join(file.replace('/', "_"));
+    fs::write(&own, text).unwrap();
+    sh(&format!("mount --bind {} {file}", own.display()));
 }
 
 pub(crate) fn sh(command: &str) {

@@ -1,6 +1,13 @@
-//! Sign-ins under attack, up to the token request: in each case it is not sent, and nothing is stored.
+//! Sign-ins under attack, up to the token request: in each case it is not sent, and nothing is stored. Below stand attacks on the
+//! callback (`callbacks`), by whoever did not begin (`bindings`), by what token endpoints answer (`answers`), and the list of
+//! RFC 9700 with what stands here against each of its attacks (`best_practice`).
 //!
 //! An attacker has an authorization server of his own beside the honest one, links that a person follows, and a browser.
+
+mod answers;
+mod best_practice;
+mod bindings;
+mod callbacks;
 
 use std::thread;
 

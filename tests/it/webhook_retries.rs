@@ -402,6 +402,8 @@ async fn an_endpoint_whose_deliveries_broke_off_by_a_fault_says_so_and_begins_ag
         hosts: Vec::new(),
         public_url: None,
         open_metrics: false,
+        callers: None,
+        patience: None,
     };
     let server = Server::bind(host.clone(), options).await.unwrap();
     let (url, link) = (server.url().to_owned(), server.link());

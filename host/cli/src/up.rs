@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnbuckle::config::Config;
@@ -113,7 +115,10 @@ pub(crate) async fn bind(
         hosts: config.hosts.clone(),
         public_url: config.public_url.clone(),
         open_metrics: config.metrics.open,
+        callers: config.limits.callers,
+        patience: config.limits.caller_seconds.map(|seconds| Duration::from_secs(seconds.into())),
     };
+    open_as_many_files_as_may_be();
     let server = match wanted {
         Some(address) => Server::bind(host, options(address)).await,
         None => match Server::bind(host.clone(), options(loopback(PORT))).await {
@@ -123,6 +128,14 @@ pub(crate) async fn bind(
         },
     };
     server.map_err(refused)
+}
+
+/// Each caller has a socket, and the limit that programs begin with is meant for those that have few.
+fn open_as_many_files_as_may_be() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit on open files stays as it is");
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {

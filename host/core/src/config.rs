@@ -244,6 +244,10 @@ pub struct LimitsConfig {
     pub first_byte_seconds: Option<u32>,
     /// Between two bytes of an answer: 10.
     pub between_bytes_seconds: Option<u32>,
+    /// Callers of the HTTP API with a socket at the same time: 1,024.
+    pub callers: Option<u32>,
+    /// How long one of them is waited for: 15.
+    pub caller_seconds: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,6 +307,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("limits.connect-seconds", Kind::Number),
     ("limits.first-byte-seconds", Kind::Number),
     ("limits.between-bytes-seconds", Kind::Number),
+    ("limits.callers", Kind::Number),
+    ("limits.caller-seconds", Kind::Number),
 ];
 
 /// Variables that are not keys of the file: the command's own, and secrets.
@@ -413,6 +419,13 @@ impl Config {
         ] {
             if given == Some(0) {
                 problems.push(FieldProblem::new(key, "must be at least 1: whoever follows would miss every event"));
+            }
+        }
+        for (key, given) in
+            [("limits.callers", self.limits.callers), ("limits.caller-seconds", self.limits.caller_seconds)]
+        {
+            if given == Some(0) {
+                problems.push(FieldProblem::new(key, "must be at least 1: nobody could ask anything"));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }

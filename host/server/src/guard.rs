@@ -31,9 +31,15 @@ pub(crate) async fn guard(State(access): State<Access>, request: Request, next: 
 }
 
 fn judge(access: &Access, request: &Request) -> Result<(), Problem> {
-    let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let host = request.uri().authority().map(http::uri::Authority::as_str).or_else(|| text(header::HOST));
-    if !host.is_some_and(|host| access.knows_host(host)) {
+    let named = |name: HeaderName| request.headers().get_all(name).into_iter().map(|value| value.to_str().ok());
+    let hosts: Vec<_> = named(header::HOST).collect();
+    // Whoever stands in front of this server may go by another one of them.
+    if hosts.len() > 1 {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "host-twice", "a request names its server once"));
+    }
+    let target = request.uri().authority().map(|authority| Some(authority.as_str()));
+    let mut names = hosts.into_iter().chain(target).peekable();
+    if names.peek().is_none() || !names.all(|host| host.is_some_and(|host| access.knows_host(host))) {
         return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "unknown-host",
@@ -44,22 +50,18 @@ fn judge(access: &Access, request: &Request) -> Result<(), Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let foreign = || Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "a page of another origin may not do this");
-    if let Some(site) = text(HeaderName::from_static("sec-fetch-site"))
-        && !matches!(site, "same-origin" | "none")
-    {
-        return Err(foreign());
-    }
-    if let Some(origin) = text(header::ORIGIN) {
-        let url = Url::parse(origin).ok();
-        let authority = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
-        let same = authority.is_some_and(|(host, port)| {
-            let spelled = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-            access.knows_host(&spelled)
-        });
-        if !same {
-            return Err(foreign());
-        }
+    // What is no text comes from no browser of ours.
+    let near = |site: Option<&str>| site.is_some_and(|site| matches!(site, "same-origin" | "none"));
+    let same = |origin: Option<&str>| origin.is_some_and(|origin| is_own(access, origin));
+    if !named(HeaderName::from_static("sec-fetch-site")).all(near) || !named(header::ORIGIN).all(same) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "a page of another origin may not do this"));
     }
     Ok(())
+}
+
+/// Whether this is the origin of a page of this server, in the one form that browsers write.
+fn is_own(access: &Access, origin: &str) -> bool {
+    let Ok(url) = Url::parse(origin) else { return false };
+    let Some(host) = url.host_str().filter(|_| url.origin().ascii_serialization() == origin) else { return false };
+    access.knows_host(&url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }

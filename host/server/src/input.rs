@@ -4,11 +4,12 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+use crate::sockets::TooSlow;
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -25,9 +26,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let words = "the body must be JSON, with `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", words));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection: BytesRejection| Problem::new(rejection.status(), "body", rejection.body_text()))?;
+        as_it_is(&request)?;
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| match TooSlow::is_behind(
+                &rejection,
+            ) {
+                true => Problem::too_slow(),
+                false => Problem::new(rejection.status(), "body", rejection.body_text()),
+            })?;
         // The parser would take a list for a struct, field by field.
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return Err(Problem::input("body", "must be a JSON object, with a name for each value"));
@@ -37,6 +43,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         parser.end().map_err(|error| Problem::input("body", error.to_string()))?;
         Ok(Self(value))
     }
+}
+
+/// What unpacks to more than anybody would take is not unpacked here.
+pub(crate) fn as_it_is(request: &Request) -> Result<(), Problem> {
+    if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        let words = "a body is taken as it is, without a content coding";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "packed", words));
+    }
+    Ok(())
 }
 
 /// Names the field, and says what was expected there. The parser would quote what it read, which may be a secret in the

@@ -9,13 +9,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::{Extension, Router};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tower::ServiceExt as _;
 use turnbuckle::{Actor, Host};
 use url::Url;
@@ -23,14 +25,20 @@ use url::Url;
 use crate::access::Access;
 use crate::console::Who;
 use crate::metrics;
+use crate::problem::Problem;
 use crate::routes::events::Streams;
 use crate::routes::router;
+use crate::sockets::{Arriving, Heard, Leaving, Place, Sockets};
 
 /// Who works on the data directory itself.
 const ADMINISTRATOR: &str = "administrator";
-const CONNECTIONS: usize = 1024;
-const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+const CALLERS: u32 = 1024;
+const PATIENCE: Duration = Duration::from_secs(15);
 const END_WITHIN: Duration = Duration::from_secs(10);
+/// What was said to somebody who has to go needs a moment to arrive.
+const GO_WITHIN: Duration = Duration::from_secs(1);
+/// So many are told at the same time that all are at work; more are not told anything.
+static TURNED_AWAY: Semaphore = Semaphore::const_new(64);
 
 /// Where a server listens.
 #[derive(Debug, Clone)]
@@ -45,6 +53,10 @@ pub struct ListenOptions {
     pub public_url: Option<Url>,
     /// Whether what is counted can be read without a token, where it listens on loopback.
     pub open_metrics: bool,
+    /// How many callers have a socket at the same time: 1,024.
+    pub callers: Option<u32>,
+    /// How long one is waited for: 15 s.
+    pub patience: Option<Duration>,
 }
 
 /// Why it does not listen.
@@ -121,6 +133,8 @@ pub struct Server {
     router: Router,
     file: RuntimeFile,
     data: PathBuf,
+    sockets: Sockets,
+    patience: Duration,
 }
 
 impl Server {
@@ -167,7 +181,10 @@ impl Server {
         }
         file.write(&options.data)
             .map_err(|source| ServeError::RuntimeFile { path: RuntimeFile::path(&options.data), source })?;
-        Ok(Self { listener, router: router(host.clone(), access.clone()), host, access, file, data: options.data })
+        let router = router(host.clone(), access.clone());
+        let sockets = Sockets::new(options.callers.unwrap_or(CALLERS) as usize);
+        let patience = options.patience.unwrap_or(PATIENCE);
+        Ok(Self { listener, router, host, access, file, data: options.data, sockets, patience })
     }
 
     /// Where it listens.
@@ -190,45 +207,43 @@ impl Server {
 
     /// Answers until `shutdown` is done, lets what is under way come to its end, and takes `server.json` away.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, host, router, data, .. } = self;
+        let Self { listener, host, router, data, sockets, patience, .. } = self;
         let (ending, ends) = watch::channel(false);
-        let router = router.layer(Extension(Streams::new(ends)));
+        let router = router.layer(Extension(Streams::new(ends.clone())));
         let delivering = host.deliver_webhooks();
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_headers(100);
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        let graceful = GracefulShutdown::new();
         let health = tokio::spawn(host.run_health());
         let counting = tokio::spawn(metrics::run());
         let mut shutdown = pin!(shutdown);
         loop {
-            let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
-            let stream = tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _peer)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        continue;
-                    }
-                },
+                accepted = listener.accept() => accepted,
             };
-            let router = router.clone();
-            let service =
-                hyper::service::service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request));
-            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection broke off");
+            let stream = match accepted {
+                Ok((stream, _peer)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Most often this process has as many files open as it may.
+                    sockets.make_room();
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        _waited = tokio::time::timeout(GO_WITHIN, sockets.one_left()) => continue,
+                    }
                 }
-                drop(slot);
-            });
+            };
+            match sockets.take() {
+                Some((place, told)) => {
+                    let caller = Caller { place, told, ends: ends.clone(), patience };
+                    tokio::spawn(caller.attend(stream, router.clone()));
+                }
+                None => turn_away(stream),
+            }
         }
         drop(listener);
         health.abort();
         counting.abort();
         ending.send_replace(true);
-        if tokio::time::timeout(END_WITHIN, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(END_WITHIN, sockets.all_left()).await.is_err() {
             tracing::warn!("some requests did not come to their end in time");
         }
         drop(delivering);
@@ -239,4 +254,71 @@ impl Server {
             tracing::warn!(%error, "server.json stays behind");
         }
     }
+}
+
+/// Somebody with a socket.
+struct Caller {
+    place: Arc<Place>,
+    /// Their place is another's now.
+    told: oneshot::Receiver<()>,
+    /// The server ends.
+    ends: watch::Receiver<bool>,
+    patience: Duration,
+}
+
+impl Caller {
+    /// Answers until one of both goes.
+    async fn attend<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S, router: Router) {
+        let Self { place, told, mut ends, patience } = self;
+        let _held = Arc::clone(&place);
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let (router, place) = (router.clone(), Arc::clone(&place));
+            place.works();
+            async move {
+                let request = request.map(|body| Body::new(Arriving::new(body, Arc::clone(&place), patience)));
+                let answer = router.oneshot(request).await;
+                // From here on nothing is waited for but that the answer is taken, which has a limit of its own.
+                place.works();
+                answer.map(|answer| answer.map(|body| Leaving { body, place }))
+            }
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(patience).max_headers(100);
+        let mut connection = pin!(http.serve_connection(TokioIo::new(Heard::new(stream, patience)), service));
+        let within = tokio::select! {
+            done = connection.as_mut() => return said(done),
+            _told = told => GO_WITHIN,
+            _ended = ends.wait_for(|ends| *ends) => END_WITHIN,
+        };
+        // What is under way comes to its end, and who only rests goes at once.
+        connection.as_mut().graceful_shutdown();
+        if let Ok(done) = tokio::time::timeout(within, connection).await {
+            said(done);
+        }
+    }
+}
+
+fn said(done: hyper::Result<()>) {
+    if let Err(error) = done {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Says that there is no place, and takes what is said meanwhile: an end in the middle of it would be heard instead of the answer.
+fn turn_away(mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let Ok(place) = TURNED_AWAY.try_acquire() else { return };
+    let answer = Problem::busy();
+    tokio::spawn(async move {
+        let telling = async {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            let mut dropped = [0; 1024];
+            while stream.read(&mut dropped).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(GO_WITHIN, telling).await {
+            tracing::debug!(%error, "a caller went before it was told that there is no place");
+        }
+        drop(place);
+    });
 }

@@ -78,6 +78,26 @@ impl Problem {
         Error::Invalid { problems: vec![FieldProblem { field: field.into(), message: message.into() }] }.into()
     }
 
+    /// All places are taken, as a whole answer: there is nobody yet who could be asked for one.
+    pub(crate) fn busy() -> String {
+        let busy = "every place of this server is at work";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", busy)
+            .hint("try again in a moment; `callers` under [limits] of turnbuckle.toml says how many places there are");
+        let body = serde_json::to_string(&problem.0).unwrap_or_default();
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
+             cache-control: no-store\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    /// The request did not arrive in time.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the request did not arrive in time")
+            .hint("`caller-seconds` under [limits] of turnbuckle.toml says how long somebody is waited for")
+    }
+
     pub(crate) fn unauthorized(given: bool) -> Self {
         let detail = if given { "the token is not known here" } else { "a token is needed" };
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).hint(

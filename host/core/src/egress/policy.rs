@@ -62,6 +62,10 @@ pub(super) fn parse(uri: &http::Uri) -> Result<Url, Denied> {
     url.set_fragment(None);
     // One spelling of a name, so that `Host`, SNI and the pool agree with what was judged.
     if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).map(str::to_owned) {
+        // Without its dots it might be an address.
+        if name.ends_with('.') {
+            return Err(refuse(Rule::Url, "a name ends in one dot at most"));
+        }
         url.set_host(Some(&name)).map_err(|problem| refuse(Rule::Url, &format!("not a URL: {problem}")))?;
     }
     Ok(url)

@@ -47,11 +47,13 @@ impl Origin {
         if !matches!(url.scheme(), "http" | "https") {
             return None;
         }
-        let host = url.host_str()?.trim_end_matches('.').to_owned();
-        if host.is_empty() {
+        let host = url.host_str()?;
+        // One dot says that a name is whole. With two it is no name, and might be an address without them.
+        let host = host.strip_suffix('.').unwrap_or(host);
+        if host.is_empty() || host.ends_with('.') {
             return None;
         }
-        Some(Self { scheme: url.scheme().to_owned(), host, port: url.port_or_known_default()? })
+        Some(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port: url.port_or_known_default()? })
     }
 
     /// `http` or `https`.
@@ -160,6 +162,9 @@ mod tests {
         let kept = serde_json::to_string(&tried).unwrap();
         assert_eq!(serde_json::from_str::<Origin>(&kept).unwrap(), tried);
         assert_eq!("http://[::1]:80".parse::<Origin>().unwrap().to_string(), "http://[::1]");
+        for text in ["https://example.com..", "http://127.0.0.1.."] {
+            assert_eq!(text.parse::<Origin>(), Err(OriginError::NotAUrl(url::ParseError::EmptyHost)), "{text}");
+        }
         assert_eq!("ftp://example.com".parse::<Origin>(), Err(OriginError::Scheme { scheme: "ftp".into() }));
     }
 }

@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 
 use super::preview::{DoneOr, DryRun, preview};
 use super::{Answer, Who};
-use crate::input::{Json as Input, Path, Search};
+use crate::input::{Json as Input, Path, Search, as_it_is};
 use crate::problem::{Problem, Words};
+use crate::sockets::TooSlow;
 
 /// More than any limit of the host, which says which one it is.
 const COMPONENT: usize = 256 << 20;
@@ -131,6 +132,10 @@ pub(super) async fn icon(State(host): State<Host>, who: Who, Path(name): Path<St
 }
 
 async fn component(request: Request) -> Result<Bytes, Problem> {
+    as_it_is(&request)?;
     let body = Limited::new(request.into_body(), COMPONENT).collect().await;
-    body.map(http_body_util::Collected::to_bytes).map_err(|error| Problem::input("component", error.to_string()))
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| match TooSlow::is_behind(&*error) {
+        true => Problem::too_slow(),
+        false => Problem::input("component", error.to_string()),
+    })
 }

@@ -28,6 +28,25 @@ pub(super) const METHODS: [(HttpMethod, &str); 7] = [
     (HttpMethod::Options, "options"),
 ];
 
+/// What a browser would take for this server's own word: who may read it, what it remembers, where else it goes.
+const NOT_OURS: [&str; 15] = [
+    "set-cookie",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "alt-svc",
+    "clear-site-data",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "service-worker-allowed",
+    "strict-transport-security",
+    "x-frame-options",
+];
+
 /// The same, as a header lists them.
 const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -73,7 +92,9 @@ pub(super) async fn send(
     let meant = response.extensions().get::<Failure>().map(|failure| failure.kind.name());
     let headers = response.headers_mut();
     // The answer of a stranger must not act under this server's name.
-    headers.remove(header::SET_COOKIE);
+    for name in NOT_OURS {
+        headers.remove(name);
+    }
     let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
     let names = HeaderValue::try_from(names.join(", "))
         .map_err(|_names_are_tokens| Problem::input("url", "answered with too many headers"))?;
