@@ -194,6 +194,12 @@ fn an_export_is_checked_without_a_host_and_names_the_first_bad_record() {
         ("record 7 is one too many", changed(&|lines| lines.push(lines[6].clone()))),
         ("record 1 does not continue", changed(&|lines| lines[0] = lines[0].replace("0000", "0001"))),
         ("record 4 is not readable", changed(&|lines| lines[4].clear())),
+        ("record 7 is missing", changed(&|lines| lines[7] = lines[7].replace("\"records\":6", "\"records\":7"))),
+        ("record 6 is one too many", changed(&|lines| lines[7] = lines[7].replace("\"records\":6", "\"records\":5"))),
+        (
+            "is one too many",
+            changed(&|lines| lines[0] = lines[0].replace("\"seq\":0", &format!("\"seq\":{}", u64::MAX))),
+        ),
     ] {
         verify(&lines).ended(3).says(words);
     }

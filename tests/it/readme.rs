@@ -29,6 +29,7 @@ fn readme_shows_these_commands_and_no_others() {
             "cargo bench -p turnbuckle-tests --bench peers",
             "cargo bench -p turnbuckle-tests --bench soak -- --minutes 120",
             "cargo bench -p turnbuckle-tests --bench zoo",
+            "tests/fuzz/run 60",
         ]
     );
 }

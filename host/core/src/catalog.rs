@@ -2,6 +2,8 @@
 
 mod icon;
 mod judge;
+#[cfg(fuzzing)]
+pub(crate) use judge::judge;
 mod upgrade;
 
 use std::collections::HashMap;

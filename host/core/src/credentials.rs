@@ -1,6 +1,8 @@
 //! What a connection proves itself with: kept sealed, opened only to be attached, renewed before it runs out.
 
 mod answer;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod grant;
 mod named;
 mod native;

@@ -6,6 +6,8 @@
 
 mod changes;
 mod delivery;
+#[cfg(fuzzing)]
+pub(crate) use sign::signatures;
 mod sign;
 mod tasks;
 mod webhooks;

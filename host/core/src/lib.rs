@@ -3,6 +3,10 @@
 
 mod host;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub mod config;
 mod events;
 mod flows;

@@ -62,10 +62,50 @@ pub(crate) fn judge(svg: &str) -> Result<(), String> {
             if name == "href" && !value.starts_with('#') {
                 return Err("an icon may refer only to itself".into());
             }
-            if value.contains("url(") && !value.starts_with("url(#") {
-                return Err("an icon may refer only to itself".into());
-            }
+            functions(&value)?;
         }
+    }
+    Ok(())
+}
+
+/// What stands before a bracket in an attribute that CSS reads: shapes and colours, and `url` of a part of the icon itself.
+/// `image-set`, `src` and whatever else may fetch one day is not among them.
+const FUNCTIONS: &[&str] = &[
+    "",
+    "url",
+    "rgb",
+    "rgba",
+    "hsl",
+    "hsla",
+    "matrix",
+    "translate",
+    "translatex",
+    "translatey",
+    "scale",
+    "scalex",
+    "scaley",
+    "rotate",
+    "skewx",
+    "skewy",
+];
+
+fn functions(value: &str) -> Result<(), String> {
+    let mut pieces = value.split('(');
+    let mut before = pieces.next().unwrap_or_default();
+    for behind in pieces {
+        // CSS reads `\75 rl(` as `url(`: a name ends at what no name holds, and a backslash is in none of these.
+        let ends = |c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';' | ':');
+        let name = before.rsplit(ends).next().unwrap_or_default();
+        let escaped = before.contains('\\');
+        if escaped || !FUNCTIONS.contains(&name) {
+            let name: String = name.chars().take(40).collect();
+            return Err(format!("the function `{name}` is not allowed in an icon"));
+        }
+        let target = behind.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+        if name == "url" && !target.starts_with('#') {
+            return Err("an icon may refer only to itself".into());
+        }
+        before = behind;
     }
     Ok(())
 }
@@ -76,8 +116,14 @@ mod tests {
 
     #[test]
     fn a_drawing_passes() {
-        let svg = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><defs><linearGradient id="a"/></defs><path fill="url(#a)" d="M0 0h8v8z"/></svg>"##;
-        assert_eq!(judge(svg), Ok(()));
+        for inside in [
+            "<defs><linearGradient id='a'/></defs><path fill='url(#a)' d='M0 0h8v8z'/>",
+            "<rect fill='url( &quot;#a&quot; ) rgb(1, 2, 3)' transform='translate(1 2) rotate(45)'/>",
+            "<text>a (b) \\c</text>",
+        ] {
+            let svg = format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>{inside}</svg>");
+            assert_eq!(judge(&svg), Ok(()), "{inside}");
+        }
     }
 
     #[test]
@@ -94,6 +140,10 @@ mod tests {
             "<a href='javascript:alert(1)'/>",
             "<animate attributeName='href'/>",
             "<?xml-stylesheet href='x'?>",
+            "<rect mask='url(#a), url(https://example.com/)'/>",
+            "<rect mask='url(&quot;https://example.com/#a&quot;)'/>",
+            "<rect fill='\\75 rl(https://example.com/)'/>",
+            "<rect mask='image-set(&quot;https://example.com/x.png&quot; 1x)'/>",
         ] {
             let svg = format!("<svg xmlns='http://www.w3.org/2000/svg'>{inside}</svg>");
             assert!(judge(&svg).is_err(), "{inside}");

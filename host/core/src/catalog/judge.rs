@@ -39,7 +39,7 @@ struct Judge {
 
 impl Judge {
     fn say(&mut self, place: impl Into<String>, words: impl Into<String>) {
-        self.problems.push(FieldProblem::new(format!("descriptor.{}", place.into()), words));
+        self.problems.push(FieldProblem::new(format!("descriptor.{}", place.into()), modest(&words.into())));
     }
 
     fn say_of_all(&mut self, words: impl Into<String>) {
@@ -70,10 +70,7 @@ impl Judge {
             self.text(&format!("categories[{at}]"), category, 1, 40);
         }
         if let Some(link) = &descriptor.documentation {
-            match Url::parse(link) {
-                Ok(url) if url.scheme() == "https" && url.has_host() => {}
-                _ => self.say("documentation", "must be an https:// link"),
-            }
+            self.link(link);
         }
         if let Some(svg) = &descriptor.icon_svg
             && let Err(words) = icon::judge(svg)
@@ -82,6 +79,15 @@ impl Judge {
         }
         self.protocols(descriptor);
         self.origins(descriptor);
+    }
+
+    fn link(&mut self, link: &str) {
+        // A parser of URLs passes over blanks and line ends.
+        let bare = link.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+        match Url::parse(link) {
+            Ok(url) if bare && url.scheme() == "https" && url.has_host() => {}
+            _ => self.say("documentation", "must be an https:// link"),
+        }
     }
 
     fn protocols(&mut self, descriptor: &Descriptor) {
@@ -137,6 +143,10 @@ impl Judge {
             );
         }
         if let FieldKind::Choice(choices) = &field.kind {
+            for (at, choice) in choices.iter().take(CHOICES).enumerate() {
+                self.text(&format!("{place}.kind[{at}].value"), &choice.value, 0, 200);
+                self.text(&format!("{place}.kind[{at}].label"), &choice.label, 1, 80);
+            }
             let values: BTreeSet<_> = choices.iter().map(|choice| &choice.value).collect();
             if choices.is_empty() || choices.len() > CHOICES {
                 self.say(format!("{place}.kind"), format!("a choice has 1 to {CHOICES} values"));
@@ -243,7 +253,9 @@ impl Judge {
     }
 
     fn text(&mut self, place: &str, text: &str, least: usize, most: usize) {
-        let length = text.trim().chars().count();
+        // Blanks fill nothing in, and make a text long all the same.
+        let whole = text.chars().count();
+        let length = if whole > most { whole } else { text.trim().chars().count() };
         if length < least || length > most {
             self.say(place, format!("must have {least} to {most} characters; it has {length}"));
         } else if text.chars().any(char::is_control) {
@@ -274,4 +286,70 @@ fn names_a_secret(name: &str) -> bool {
 
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// Words about a connector's text may hold some of it: they are one line of modest length all the same.
+fn modest(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(settings: &serde_json::Value, origin: &str, icon: &str) -> Vec<String> {
+        let protocol = json!({"name": "none", "label": "None", "sign-in": "none", "fields": []});
+        let descriptor = json!({
+            "name": "acme", "label": "Acme", "version": "1.0.0", "publisher": "Acme", "summary": "Orders",
+            "categories": [], "lifecycle": "beta", "icon-svg": icon, "settings": settings, "protocols": [protocol],
+            "origins": [origin],
+        });
+        let problems = judge(&serde_json::from_value(descriptor).unwrap());
+        problems.into_iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect()
+    }
+
+    #[test]
+    fn words_about_a_descriptor_are_one_line_of_modest_length_whatever_it_holds() {
+        let region = json!({"name": "region", "label": "Region", "kind": "text", "required": true, "pattern": "x",
+            "default": "y", "placeholder": "\u{1b}[31m"});
+        let icon = format!("<svg><{}/></svg>", "a".repeat(5_000));
+        let problems = problems(&json!([region]), "https://{\u{1b}[31m}.example.com", &icon);
+        assert_eq!(problems.len(), 4, "{problems:?}");
+        for problem in problems {
+            assert!(problem.chars().count() < 500 && !problem.contains('\u{1b}'), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_count_and_a_link_holds_none() {
+        let field = |label: &str| json!([{"name": "a", "label": label, "kind": "text", "required": true}]);
+        let said = |label: &str| problems(&field(label), "https://example.com", "<svg/>");
+        assert_eq!(said(&" ".repeat(80)), ["descriptor.settings[0].label: must have 1 to 80 characters; it has 0"]);
+        assert_eq!(
+            said(&format!("a{}", " ".repeat(80))),
+            ["descriptor.settings[0].label: must have 1 to 80 characters; it has 81"]
+        );
+        for link in ["ht\ntps://example.com", " https://example.com", "https://example.com/a b"] {
+            let mut problems = Judge { problems: Vec::new() };
+            problems.link(link);
+            assert_eq!(problems.problems.len(), 1, "{link:?}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_shown_in_lines_as_everything_is() {
+        let region = |value: &str, label: &str| {
+            let choice = json!({"choice": [{"value": value, "label": label}]});
+            let region = json!({"name": "region", "label": "Region", "kind": choice, "required": true});
+            problems(&json!([region]), "https://example.com", "<svg/>")
+        };
+        assert_eq!(region("eu", "Europe"), [""; 0]);
+        assert_eq!(region("eu", ""), ["descriptor.settings[0].kind[0].label: must have 1 to 80 characters; it has 0"]);
+        assert_eq!(
+            region("e\nu", "Europe"),
+            ["descriptor.settings[0].kind[0].value: must not contain control characters"]
+        );
+    }
 }

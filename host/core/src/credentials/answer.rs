@@ -43,6 +43,7 @@ pub(super) fn read(brought: &Brought, captures: &[Capture], now: Timestamp) -> R
                 let words = format!("its `{name}` holds a control character, which no token does");
                 return Err(said(brought, FailureKind::Other, &words));
             }
+            bounded(brought, name, &text)?;
             captured.secrets.insert(name.to_owned(), Secret::new(text));
         }
     }
@@ -51,10 +52,7 @@ pub(super) fn read(brought: &Brought, captures: &[Capture], now: Timestamp) -> R
     }
     for capture in captures {
         let Some(text) = find(brought, &document, &capture.source) else { continue };
-        if text.len() > CAPTURED || text.contains('\0') {
-            let words = format!("what it holds as `{}` is larger than a credential may be", capture.name);
-            return Err(said(brought, FailureKind::Other, &words));
-        }
+        bounded(brought, &capture.name, &text)?;
         match capture.name.as_str() {
             EXPIRES_IN => expires = in_seconds(&text, now),
             EXPIRES_AT => expires = at_time(&text, now),
@@ -68,6 +66,14 @@ pub(super) fn read(brought: &Brought, captures: &[Capture], now: Timestamp) -> R
     }
     captured.expires_at = expires;
     Ok(captured)
+}
+
+fn bounded(brought: &Brought, name: &str, text: &str) -> Result<(), Failure> {
+    if text.len() > CAPTURED || text.contains('\0') {
+        let words = format!("what it holds as `{name}` is larger than a credential may be");
+        return Err(said(brought, FailureKind::Other, &words));
+    }
+    Ok(())
 }
 
 /// A failure in the words that name the link that broke: which request, what it answered.
@@ -167,6 +173,7 @@ fn in_seconds(text: &str, now: Timestamp) -> Option<Timestamp> {
 fn at_time(text: &str, now: Timestamp) -> Option<Timestamp> {
     const MILLISECONDS: f64 = 1e11;
     let at = match text.trim().parse::<f64>() {
+        Ok(number) if !number.is_finite() => return None,
         Ok(number) if number >= MILLISECONDS => Timestamp::from_millisecond(number as i64).ok()?,
         Ok(number) => Timestamp::from_second(number as i64).ok()?,
         Err(_no_number) => text.trim().parse().ok()?,
@@ -367,7 +374,17 @@ mod tests {
         assert_eq!(at("1700000060000"), Some(60));
         assert_eq!(at("\"2023-11-14T22:14:20Z\""), Some(60));
         assert_eq!(at("\"1699999000\""), Some(-1000), "a moment that is over is over");
-        assert_eq!(at("\"tomorrow\""), None);
+        for none in ["\"tomorrow\"", "\"NaN\"", "\"inf\"", "1e300"] {
+            assert_eq!(at(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_a_credential_may_be_is_none() {
+        let token = |length: usize| json(&format!(r#"{{"access_token":"{}"}}"#, "a".repeat(length)));
+        assert_eq!(captured(&token(64 << 10), &[]).0.len(), 1);
+        let words = "200: what it holds as `access-token` is larger than a credential may be";
+        assert_eq!(said(&token((64 << 10) + 1)), (FailureKind::Other, words.into()));
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Credentials {
             .run(pinned, AuditAction::ConnectionObtain, &plan, &plan.grant.prepare, &base, Obtained::default())
             .await?;
         let values = prepared.added_to(base);
-        let url = egress::authorization_url(authorization, &own, &values)?;
+        let url = egress::authorization_url(authorization, &own, &values, &self.outside)?;
         kept.extend(prepared.secrets);
 
         let (binding, cookie) = match begin.back {

@@ -210,17 +210,20 @@ pub(super) fn url(template: &str, values: &Values, place: &str) -> Result<Expand
     let path = path(path_part, values, place)?.ok_or_else(|| missing(path_part))?;
     let mut secret = path.secret;
     let mut text = Zeroizing::new(format!("{origin}{}", &*path.text));
+    let begins = text.len() - path.text.len();
+    let mut fresh: Vec<usize> = path.fresh.iter().map(|at| begins + at).collect();
     if let Some(query_part) = query_part {
         let encode = |_: &str, _: &str, value: &str| Ok(utf8_percent_encode(value, RESERVED).to_string());
         let query = expand(query_part, values, place, encode)?.ok_or_else(|| missing(query_part))?;
         secret |= query.secret;
         text.push('?');
+        fresh.extend(query.fresh.iter().map(|at| text.len() + at));
         text.push_str(&query.text);
     }
-    if url::Url::parse(&text).is_err() || !path.constant() {
+    if url::Url::parse(&text).is_err() {
         return Err(PermitError::Plan { place: place.to_owned(), problem: "is no URL with these values" });
     }
-    Ok(Expanded { text, fresh: Vec::new(), secret })
+    Ok(Expanded { text, fresh, secret })
 }
 
 /// Expands JSON text. Within quotes a value is text; elsewhere it is a number or a boolean, and never more than that.
@@ -508,6 +511,12 @@ mod tests {
         let expanded = whole("a{uuid}b{sub}{uuid}", &values(), "x").unwrap().unwrap();
         assert_eq!(expanded.render("1").as_str(), "a1bacme1");
         assert_eq!(expanded.render("2").as_str(), "a2bacme2");
+    }
+
+    #[test]
+    fn a_fresh_value_stands_in_a_url_too() {
+        let expanded = url("https://{sub}.example.com/{uuid}/x?nonce={uuid}&a={sub}", &values(), "x").unwrap();
+        assert_eq!(expanded.render("1-2").as_str(), "https://acme.example.com/1-2/x?nonce=1-2&a=acme");
     }
 
     #[test]

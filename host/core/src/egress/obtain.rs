@@ -66,11 +66,13 @@ impl Egress {
         // Made anew for each request: an assertion may be used once only.
         let values = values.clone().derive(scope.derived, scope.outside)?.values;
         let place = "the URL of a request for a credential";
-        let expand::Expanded { text: url, secret, .. } = expand::url(&request.url, &values, place)?;
+        let url = expand::url(&request.url, &values, place)?;
+        let (uuid, secret) = (fresh(scope.outside), url.secret);
+        let url = url.render(&uuid);
         let shown = if secret { request.url.as_str() } else { url.split('?').next().unwrap_or_default() };
         let asked = format!("{} {shown}", request.method);
         let failed = |source| ObtainError::Egress { asked: asked.clone(), source };
-        let (media, body) = body(&request.body, &values, &fresh(scope.outside))?;
+        let (media, body) = body(&request.body, &values, &uuid)?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|_checked_with_the_plan| {
             PermitError::Plan { place: place.to_owned(), problem: "has no legal method" }
         })?;
@@ -109,10 +111,12 @@ pub(crate) fn authorization_url(
     authorization: &Authorization,
     own: &[(&str, String)],
     values: &Values,
+    outside: &Outside,
 ) -> Result<Url, PermitError> {
     let place = "the authorization URL";
+    let uuid = fresh(outside);
     let url = expand::url(&authorization.url, values, place)?;
-    let mut url = Url::parse(&url.text).map_err(|_checked_when_it_was_expanded| PermitError::Plan {
+    let mut url = Url::parse(&url.render(&uuid)).map_err(|_checked_when_it_was_expanded| PermitError::Plan {
         place: place.to_owned(),
         problem: "is no URL with these values",
     })?;
@@ -122,8 +126,9 @@ pub(crate) fn authorization_url(
         let place = format!("the authorization parameter `{name}`");
         let Some(expanded) = expand::whole(value, values, &place)? else { continue };
         parameters.retain(|(known, _)| known != name);
-        if !expanded.text.is_empty() {
-            parameters.push((name.clone(), expanded.text.to_string()));
+        let value = expanded.render(&uuid);
+        if !value.is_empty() {
+            parameters.push((name.clone(), value.to_string()));
         }
     }
     let mut query = url.query().unwrap_or_default().to_owned();
@@ -185,4 +190,27 @@ fn body(body: &plan::Body, values: &Values, uuid: &str) -> Result<(Option<Header
             (Some(media), expanded.render(uuid).as_bytes().to_vec().into())
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_fresh_value_goes_along_to_where_a_person_is_sent() {
+        let parameter = |name: &str, value: &str| Parameter { name: name.into(), value: value.into() };
+        let authorization = Authorization {
+            url: "https://login.example.com/{uuid}?a={uuid}".into(),
+            pkce: false,
+            parameters: vec![parameter("nonce", "n-{uuid}"), parameter("response_type", "")],
+            captures: Vec::new(),
+        };
+        let outside = Outside::new(|| Timestamp::UNIX_EPOCH, |bytes| bytes.fill(7));
+        let own = [("response_type", "code".to_owned()), ("state", "s".to_owned())];
+        let url = authorization_url(&authorization, &own, &Values::new(), &outside).unwrap();
+        let uuid = "07070707-0707-4707-8707-070707070707";
+        assert_eq!(url.as_str(), format!("https://login.example.com/{uuid}?a={uuid}&state=s&nonce=n-{uuid}"));
+    }
 }

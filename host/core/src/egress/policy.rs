@@ -60,6 +60,9 @@ pub(super) fn parse(uri: &http::Uri) -> Result<Url, Denied> {
         return Err(refuse(Rule::Port, "nothing listens on port 0"));
     }
     url.set_fragment(None);
+    if url.domain().is_some_and(|name| name.strip_suffix('.').unwrap_or(name).split('.').any(str::is_empty)) {
+        return Err(refuse(Rule::Url, "a name has no empty part between its dots"));
+    }
     // One spelling of a name, so that `Host`, SNI and the pool agree with what was judged.
     if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).map(str::to_owned) {
         // Without its dots it might be an address.

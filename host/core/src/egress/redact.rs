@@ -252,10 +252,26 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
 
 fn percent_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
     // What encoders leave as it is, besides letters and digits: RFC 3986's unreserved; forms (WHATWG); `encodeURIComponent`;
-    // path segments; paths; `encodeURI`; nothing.
-    for kept in
-        ["-._~", "-._*", "-._~!'()*", "-._~!'()*$&+,;=:@", "-._~/", "-._~!'()*$&+,;=:@/?#", "-_.", "-_.!*'(),", ""]
-    {
+    // path segments; paths; `encodeURI`; nothing; Go's segments and paths; .NET's `UrlEncode`; queries and paths as the URLs of
+    // browsers have them.
+    const KEPT: [&str; 15] = [
+        "-._~",
+        "-._*",
+        "-._~!'()*",
+        "-._~!'()*$&+,;=:@",
+        "-._~/",
+        "-._~!'()*$&+,;=:@/?#",
+        "-_.",
+        "-_.!*'(),",
+        "",
+        "-._~$&+=:@",
+        "-._~$&+,/:;=@",
+        "-_.!*()",
+        "-._~!()*$&+,;=:@/?[]\\^`{|}%",
+        "-._~!'()*$&+,;=:@/[]|%",
+        "-._~!'()*$&+,;=:@/[]|^%",
+    ];
+    for kept in KEPT {
         for upper in [true, false] {
             for plus in [true, false] {
                 let mut form = Vec::with_capacity(secret.len() * 3);
@@ -409,6 +425,26 @@ mod tests {
         ] {
             let around = format!("before {text} after");
             split_at_every_byte(&redactor, around.as_bytes(), b"before [redacted] after");
+        }
+    }
+
+    #[test]
+    fn whatever_kind_of_url_it_was_put_into_it_is_taken_out() {
+        let (secret, mut url) = ("a^b|c`d{e}f\"g h<i$j,k(l)m;n", url::Url::parse("https://x.example").unwrap());
+        url.set_query(Some(secret));
+        url.set_path(secret);
+        // What Go's `url.PathEscape` and its paths leave, and .NET's `WebUtility.UrlEncode`.
+        let keeping = |kept: &str| -> String {
+            let escaped = |byte: u8| match byte {
+                _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => char::from(byte).to_string(),
+                _ => format!("%{byte:02X}"),
+            };
+            secret.bytes().map(escaped).collect()
+        };
+        let (segment, path) = (keeping("-_.~$&+=:@"), keeping("-_.~$&+,/:;=@"));
+        let net = keeping("-_.!*() ").replace(' ', "+");
+        for text in [url.query().unwrap(), url.path().trim_start_matches('/'), &segment, &path, &net] {
+            assert_eq!(cleaned(secret, text), "[redacted]", "{text}");
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn fresh(outside: &Outside) -> Secret {
 }
 
 /// The value of `webhook-signature`: one signature for each secret.
-pub(super) fn signatures(secrets: &[Secret], id: &str, at: Timestamp, body: &[u8]) -> Result<String, Error> {
+pub(crate) fn signatures(secrets: &[Secret], id: &str, at: Timestamp, body: &[u8]) -> Result<String, Error> {
     let signed: Result<Vec<_>, _> = secrets.iter().map(|secret| signature(secret, id, at, body)).collect();
     Ok(signed?.join(" "))
 }

@@ -301,9 +301,9 @@ fn walk(
     mut lines: impl Iterator<Item = io::Result<Vec<u8>>>,
 ) -> io::Result<Result<(), AuditBreak>> {
     while let Some(line) = lines.next().transpose()? {
-        if let Ok(End { head, .. }) = serde_json::from_slice::<End>(&line) {
+        if let Ok(End { records, head }) = serde_json::from_slice::<End>(&line) {
             return Ok(match lines.next().transpose()? {
-                None => chain.end(&head),
+                None => chain.end(&head).and_then(|()| chain.count(records)),
                 Some(_) => Err(chain.surplus()),
             });
         }

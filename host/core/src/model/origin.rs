@@ -27,6 +27,9 @@ pub enum OriginError {
         /// The scheme it has.
         scheme: String,
     },
+    /// Two dots beside each other, or one before the name.
+    #[error("has an empty part between the dots of its name")]
+    EmptyLabel,
     /// `user@`, a path, a query or a fragment.
     #[error("must be only scheme, domain and port, without {part}")]
     Extra {
@@ -42,18 +45,19 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// The origin of a URL that is dialled; `None` where it is neither http nor https or has no host.
+    /// The origin of a URL that is dialled; `None` where it is neither http nor https, or has no host or one with an empty part
+    /// between its dots.
     pub fn of(url: &Url) -> Option<Self> {
         if !matches!(url.scheme(), "http" | "https") {
             return None;
         }
         let host = url.host_str()?;
-        // One dot says that a name is whole. With two it is no name, and might be an address without them.
-        let host = host.strip_suffix('.').unwrap_or(host);
-        if host.is_empty() || host.ends_with('.') {
+        // A name may end in a dot, and is the same then. Of more dots resolvers and servers make each something of their own.
+        let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+        if host.split('.').any(str::is_empty) {
             return None;
         }
-        Some(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port: url.port_or_known_default()? })
+        Some(Self { scheme: url.scheme().to_owned(), host, port: url.port_or_known_default()? })
     }
 
     /// `http` or `https`.
@@ -88,7 +92,7 @@ impl Origin {
         if url.path() != "/" {
             return Err(OriginError::Extra { part: "a path" });
         }
-        Self::of(&url).ok_or(OriginError::NotAUrl(url::ParseError::EmptyHost))
+        Self::of(&url).ok_or(OriginError::EmptyLabel)
     }
 }
 
@@ -162,8 +166,8 @@ mod tests {
         let kept = serde_json::to_string(&tried).unwrap();
         assert_eq!(serde_json::from_str::<Origin>(&kept).unwrap(), tried);
         assert_eq!("http://[::1]:80".parse::<Origin>().unwrap().to_string(), "http://[::1]");
-        for text in ["https://example.com..", "http://127.0.0.1.."] {
-            assert_eq!(text.parse::<Origin>(), Err(OriginError::NotAUrl(url::ParseError::EmptyHost)), "{text}");
+        for dots in ["https://example.com..", "https://a..example.com", "https://.example.com", "https://127.0.0.1.."] {
+            assert_eq!(dots.parse::<Origin>(), Err(OriginError::EmptyLabel), "{dots}");
         }
         assert_eq!("ftp://example.com".parse::<Origin>(), Err(OriginError::Scheme { scheme: "ftp".into() }));
     }

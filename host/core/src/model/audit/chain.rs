@@ -172,8 +172,12 @@ impl AuditChain {
             seq: u64,
             prev: String,
         }
-        let seq = self.head.seq + 1;
+        let seq = self.next();
         let broken = |problem| AuditBreak { seq, problem };
+        if seq == self.head.seq {
+            // No number follows the last one there is.
+            return Err(self.surplus());
+        }
         let (hashed, hash) = parted(line).ok_or_else(|| broken(AuditProblem::Unreadable))?;
         if hex::encode(Sha256::digest(hashed)).as_bytes() != hash {
             return Err(broken(AuditProblem::Altered));
@@ -191,7 +195,7 @@ impl AuditChain {
 
     /// The chain ended: is this where it should end?
     pub fn end(&self, head: &AuditLink) -> Result<(), AuditBreak> {
-        let next = self.head.seq + 1;
+        let next = self.next();
         match head.seq.cmp(&self.head.seq) {
             std::cmp::Ordering::Greater => Err(AuditBreak { seq: next, problem: AuditProblem::Missing }),
             std::cmp::Ordering::Less => Err(AuditBreak { seq: head.seq + 1, problem: AuditProblem::Surplus }),
@@ -207,14 +211,23 @@ impl AuditChain {
         }
     }
 
+    /// The chain ended: are there as many records as it says?
+    pub fn count(&self, records: u64) -> Result<(), AuditBreak> {
+        match records.cmp(&(self.head.seq - self.after.seq)) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(self.cut_off()),
+            std::cmp::Ordering::Less => Err(AuditBreak { seq: self.head.seq, problem: AuditProblem::Surplus }),
+        }
+    }
+
     /// The chain is cut off here.
     pub fn cut_off(&self) -> AuditBreak {
-        AuditBreak { seq: self.head.seq + 1, problem: AuditProblem::Missing }
+        AuditBreak { seq: self.next(), problem: AuditProblem::Missing }
     }
 
     /// The chain goes on here, and should not.
     pub fn surplus(&self) -> AuditBreak {
-        AuditBreak { seq: self.head.seq + 1, problem: AuditProblem::Surplus }
+        AuditBreak { seq: self.next(), problem: AuditProblem::Surplus }
     }
 
     /// What was found.
@@ -222,6 +235,11 @@ impl AuditChain {
         let records = self.head.seq - self.after.seq;
         let broken = outcome.err();
         AuditReport { whole: broken.is_none(), records, after: self.after, head: self.head, broken }
+    }
+
+    /// The place of the next record; that of the last one where no number follows.
+    fn next(&self) -> u64 {
+        self.head.seq.saturating_add(1)
     }
 
     fn is_known(&self) -> Result<(), AuditBreak> {
