@@ -27,6 +27,7 @@ fn readme_shows_these_commands_and_no_others() {
             "cargo test --workspace",
             "cargo bench -p turnbuckle-tests --bench speed",
             "cargo bench -p turnbuckle-tests --bench peers",
+            "cargo bench --workspace --bench memory",
             "cargo bench -p turnbuckle-tests --bench soak -- --minutes 120",
             "cargo bench -p turnbuckle-tests --bench zoo",
             "tests/fuzz/run 60",

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -244,6 +245,14 @@ impl Gate {
     pub fn wait_for(&mut self, requests: usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(self.arrived.wait_for(|seen| *seen >= requests)).expect("the service runs");
+    }
+
+    /// As [`Gate::wait_for`], for so long and no longer: says whether they came.
+    pub fn comes(&mut self, requests: usize, patience: Duration) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let all = self.arrived.wait_for(|seen| *seen >= requests);
+        let came = runtime.block_on(async { tokio::time::timeout(patience, all).await });
+        came.is_ok_and(|seen| seen.is_ok())
     }
 
     /// Lets every held answer go, and those to come.

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use turnbuckle::config::Config;
 use turnbuckle::{Actor, Compiler, Host};
 use turnbuckle_tests::upstream::{Reply, Upstream};
-use turnbuckle_tests::{components, tree};
+use turnbuckle_tests::{components, installed, tree};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_turnbuckle-under-test");
 const TOKEN: &str = "a-token-of-the-usual-length-0123456789abcd";
@@ -168,26 +168,6 @@ async fn calls(each: impl AsyncFn() -> Duration) -> Duration {
     median(&mut times)
 }
 
-/// A Python environment with this package in it, made where it is not there.
-#[expect(clippy::disallowed_methods, reason = "peers are kept in the home of whoever runs the bench")]
-fn installed(name: &str, package: &str) -> PathBuf {
-    let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
-    let environment = home.join(".cache/turnbuckle-peers").join(name);
-    let done = environment.join("installed");
-    if !done.is_file() {
-        println!("installing {package} from PyPI …");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-        run(Command::new(environment.join("bin/pip")).args(["install", "--quiet", package]));
-        fs::write(done, package).expect("a file");
-    }
-    environment.join("bin")
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-    assert!(status.success(), "{command:?} ended with {status}");
-}
-
 /// Extism as its Python package brings it, compiled ahead.
 struct Extism {
     child: Child,
@@ -197,7 +177,7 @@ struct Extism {
 
 impl Extism {
     fn start(origin: &str) -> Self {
-        let python = installed("extism", "extism==1.1.1").join("python");
+        let python = installed::python("extism", "extism==1.1.1").join("python");
         let peers = tree::top().join("tests/peers");
         let mut child = Command::new(python)
             .args([peers.join("extism_get.py"), peers.join("extism.wat")])
@@ -234,7 +214,7 @@ struct Airbyte {
 
 impl Airbyte {
     fn ready(folder: &Path, origin: &str) -> Self {
-        let command = installed("airbyte", "airbyte-cdk==7.39.1").join("source-declarative-manifest");
+        let command = installed::python("airbyte", "airbyte-cdk==7.39.1").join("source-declarative-manifest");
         let config = folder.join("airbyte.json");
         fs::write(&config, json!({"url": origin, "token": TOKEN}).to_string()).expect("a file");
         Self { command, config }

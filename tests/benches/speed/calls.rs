@@ -11,35 +11,24 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use turnbuckle::config::Config;
-use turnbuckle::{Actor, Compiler, Host, NewConnection, Verdict};
+use turnbuckle::{Actor, Host, NewConnection, Verdict};
 use turnbuckle_tests::components;
+use turnbuckle_tests::host::{self, TOKEN, root};
 use turnbuckle_tests::upstream::{Reply, Upstream};
 
 use crate::figures::{Figures, time};
 use crate::{BINARY, bare};
 
-pub(crate) const TOKEN: &str = "a-token-of-the-usual-length-0123456789abcd";
 const AT_ONCE: u64 = 16;
-
-pub(crate) fn root() -> Actor {
-    Actor::administrator("root")
-}
 
 /// A host whose connections may reach this origin.
 pub(crate) async fn open(data: &Path, origin: &str) -> Host {
-    let mut config = Config::default();
-    config.egress.allow = vec![origin.to_owned()];
-    Host::builder(data).config(config).compiler(Compiler::Worker(BINARY.into())).open().await.expect("the host opens")
+    host::open(BINARY, data, origin).await
 }
 
 /// A connection by bearer token.
 pub(crate) fn new(name: &str, origin: &str) -> NewConnection {
-    serde_json::from_value(json!({
-        "name": name, "connector": "http", "protocol": "bearer",
-        "settings": {"url": origin, "test-path": "/me"}, "secrets": {"token": TOKEN},
-    }))
-    .expect("a connection")
+    host::bearer("http", name, origin)
 }
 
 /// A service that answers like a small API.

@@ -19,8 +19,8 @@ use turnbuckle_tests::world::target_of;
 const BINARY: &str = env!("CARGO_BIN_EXE_turnbuckle-under-test");
 
 fn main() {
-    if flight::is_child() {
-        return flight::child();
+    if turnbuckle_tests::flight::is_child() {
+        return turnbuckle_tests::flight::child(BINARY);
     }
     let results = target_of(&PathBuf::from(BINARY)).join("criterion");
     let mut criterion = Criterion::default().output_directory(&results).configure_from_args();

@@ -10,8 +10,9 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use turnbuckle::{ConnectionFilter, Host, PutFlow};
 use turnbuckle_tests::components;
+use turnbuckle_tests::host::root;
 
-use crate::calls::{new, open, root, service};
+use crate::calls::{new, open, service};
 use crate::figures::{Figures, time};
 use crate::{BINARY, bare, fill};
 

@@ -89,6 +89,24 @@ fn component(world: &str) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
+/// The same guest with forty modules more, as guests are that consist of libraries: one in Python has fourteen.
+fn of_many_modules(mut component: Vec<u8>) -> Vec<u8> {
+    let (mut depth, mut index) = (0, 0);
+    for payload in wasmparser::Parser::new(0).parse_all(&component) {
+        match payload.unwrap() {
+            wasmparser::Payload::Version { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth -= 1,
+            wasmparser::Payload::ModuleSection { .. } if depth == 1 => index += 1,
+            _ => {}
+        }
+    }
+    // A section with an empty module, and one with instances of it that are given nothing.
+    component.extend(b"\x01\x08\0asm\x01\0\0\0");
+    component.extend([2, 1 + 40 * 3, 40]);
+    component.extend([0, index, 0].repeat(40));
+    component
+}
+
 const WHOLE: &str = "include turnbuckle:connector/signing-connector-plugin@0.1.0;
     export turnbuckle:connector/classifier@0.1.0;";
 
@@ -100,6 +118,10 @@ struct Scene {
 
 impl Scene {
     async fn new(world: &str, limits: Limits) -> Self {
+        Self::of(&component(world), limits).await
+    }
+
+    async fn of(bytes: &[u8], limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new(RuntimeOptions {
             limits,
@@ -109,10 +131,9 @@ impl Scene {
             egress: Egress::new(Config::default()).unwrap(),
         })
         .unwrap();
-        let bytes = component(world);
-        runtime.inspect(&bytes).unwrap();
-        let digest = Digest::of(&bytes);
-        runtime.compile(&bytes, &digest).await.unwrap();
+        runtime.inspect(bytes).unwrap();
+        let digest = Digest::of(bytes);
+        runtime.compile(bytes, &digest).await.unwrap();
         Self { runtime, digest, _folder: folder }
     }
 }
@@ -198,4 +219,17 @@ async fn a_connector_that_exports_neither_signs_nothing_and_classifies_nothing()
     let headers = HeaderMap::new();
     let answer = Answer { status: StatusCode::OK, headers: &headers, body: b"error" };
     assert_eq!(runtime.classify(&digest, &connection(), answer).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn as_many_calls_as_may_run_find_room_though_their_guest_is_made_of_many_modules() {
+    let limits = Limits { calls: 40, ..Limits::default() };
+    let Scene { runtime, digest, _folder } = Scene::of(&of_many_modules(component(WHOLE)), limits).await;
+    let stock = runtime.load(&digest).unwrap();
+    let mut running = Vec::new();
+    for _ in 0..40 {
+        let mut store = stock.store();
+        let guest = stock.instantiate(&mut store).await.unwrap();
+        running.push((store, guest));
+    }
 }
