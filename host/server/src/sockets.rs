@@ -20,6 +20,8 @@ use tokio::time::{Instant, Sleep};
 
 /// So much of a body must come within the patience of a server: no road is so slow.
 const PACE: usize = 16 << 10;
+/// Whoever is told to go takes a moment: so many may be on their way out, and as many as there are places.
+const LEAVING: usize = 256;
 
 /// All places of a server. Clones are one.
 #[derive(Debug, Clone)]
@@ -56,8 +58,7 @@ impl Sockets {
     /// A place, and what says that somebody else needs it. None where everybody is at work.
     pub(crate) fn take(&self) -> Option<(Arc<Place>, oneshot::Receiver<()>)> {
         let mut state = self.state();
-        // Whoever was told to go takes a moment, which must not be used to hold more than twice as many.
-        if state.open.len() >= self.most && (state.leaving >= self.most || !state.send_away()) {
+        if state.open.len() >= self.most && (state.leaving >= self.most.max(LEAVING) || !state.send_away()) {
             return None;
         }
         let (tell, told) = oneshot::channel();
