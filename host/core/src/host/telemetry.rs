@@ -269,9 +269,7 @@ mod tests {
     use super::*;
 
     fn telemetry(headers: &str) -> TelemetryConfig {
-        let mut telemetry = TelemetryConfig::default();
-        telemetry.headers = Some(Secret::new(headers));
-        telemetry
+        TelemetryConfig { headers: Some(Secret::new(headers)), ..TelemetryConfig::default() }
     }
 
     #[test]
