@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Signatures that are made at the same time; each takes microseconds of one.
 const WITHIN: u32 = 64;
 
+/// Of one guest; one in Python has fourteen.
+const CORE_INSTANCES: u32 = 64;
+
 /// How many calls may run at once.
 #[derive(Clone)]
 pub(super) struct Slots {
@@ -86,11 +89,12 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let instances = limits.calls + WITHIN + super::stock::READY_IN_ALL;
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
-        .total_core_instances(instances * 8)
+        // Only counted, nothing is reserved for one; so every call finds room, of however many modules its guest is made.
+        .total_core_instances(instances * CORE_INSTANCES)
         .total_memories(instances * 2)
         .total_tables(instances * 2)
         .total_stacks(instances)
-        .max_core_instances_per_component(64)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(4)
         .max_tables_per_component(8)
         .max_memory_size(limits.memory)
