@@ -68,8 +68,13 @@ fn forms(secret: &str) -> Vec<String> {
         let unit = |unit: &u16| if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
         c.encode_utf16(&mut [0; 2]).iter().map(|it| unit(it)).collect()
     };
+    // One encoder writes all numbers in the same case, those of control characters too.
     let ascii = |upper: bool| -> String {
-        json.chars().map(|c| if c.is_ascii() { c.to_string() } else { number(c, upper) }).collect()
+        let one = |c: char| match serde_json::to_string(&c) {
+            Ok(json) if c.is_ascii() && !json.contains("\\u") => json[1..json.len() - 1].to_owned(),
+            _ => number(c, upper),
+        };
+        secret.chars().map(one).collect()
     };
     let html = |quote: &str, apostrophe: &str| {
         let text = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

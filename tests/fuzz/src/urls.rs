@@ -44,7 +44,9 @@ pub fn check(input: &[u8]) {
             is_attached_once(&dialled, &uri);
         }
         Err(refused) => {
-            assert!(!refused.contains(SECRET), "a refusal repeats the secret");
+            // Where a guest wrote it by itself it is told what it wrote.
+            let guessed = String::from_utf8_lossy(input).contains(SECRET);
+            assert!(guessed || !refused.contains(SECRET), "a refusal repeats the secret");
             assert!(!plain, "a plain request to a granted origin is refused: {refused}");
         }
     }

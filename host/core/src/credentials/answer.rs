@@ -214,7 +214,7 @@ fn failure(brought: &Brought, document: &Value) -> Option<Failure> {
         (None, _) => FailureKind::Other,
     };
     let shown = match (code, words) {
-        (Some(code), Some(words)) => format!("{code}: {}", shorten(&words)),
+        (Some(code), Some(words)) => format!("{}: {}", shorten(&code), shorten(&words)),
         (Some(text), None) | (None, Some(text)) => shorten(&text),
         (None, None) if html => "a page for people".to_owned(),
         (None, None) => "no further words".to_owned(),
@@ -435,5 +435,8 @@ mod tests {
         let long = format!(r#"{{"error":"invalid_grant","error_description":"a\n\u001b[31m{}"}}"#, "x".repeat(5_000));
         let (_, words) = said(&json(&long));
         assert!(words.starts_with("200: invalid_grant: a  [31mxxx") && words.chars().count() < 400, "{words}");
+        let code = format!(r#"{{"error":"a\u001b{}","error_description":"b"}}"#, "x".repeat(5_000));
+        let (_, words) = said(&json(&code));
+        assert!(words.starts_with("200: a xxx") && words.ends_with("…: b") && words.chars().count() < 400, "{words}");
     }
 }
