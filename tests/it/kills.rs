@@ -1,7 +1,7 @@
 //! `kill -9` at any moment: the first start included, under creates, edits, refreshes, deletes and reads of the audit through the
 //! HTTP API, and while the master key is renewed.
 //!
-//! The suite has some tens of kills. More of them: `cargo test -p turnbuckle-tests --test it -- kills:: cycles=1000`.
+//! The suite has some tens of kills. More of them: `cargo test --workspace --test it -- kills:: cycles=1000`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::{Command, Stdio};

@@ -25,11 +25,11 @@ fn readme_shows_these_commands_and_no_others() {
             "cargo fmt --all --check",
             "cargo clippy --workspace --all-targets",
             "cargo test --workspace",
-            "cargo bench -p turnbuckle-tests --bench speed",
-            "cargo bench -p turnbuckle-tests --bench peers",
+            "cargo bench --workspace --bench speed",
+            "cargo bench --workspace --bench peers",
             "cargo bench --workspace --bench memory",
-            "cargo bench -p turnbuckle-tests --bench soak -- --minutes 120",
-            "cargo bench -p turnbuckle-tests --bench zoo",
+            "cargo bench --workspace --bench soak -- --minutes 120",
+            "cargo bench --workspace --bench zoo",
             "tests/fuzz/run 60",
         ]
     );

@@ -1,5 +1,5 @@
 //! One authenticated request on loopback, by this host and by what others offer for the same job, turn by turn in one run:
-//! `cargo bench -p turnbuckle-tests --bench peers`. It installs what it compares with from PyPI, once.
+//! `cargo bench --workspace --bench peers`. It installs what it compares with from PyPI, once.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::disallowed_types, reason = "measures a bare client too")]
 

@@ -1,6 +1,6 @@
 //! Hours of everything at once, by a clock that runs fast: does anything grow that should not?
 //!
-//! `cargo bench -p turnbuckle-tests --bench soak -- --minutes 120`. Memory, latency, descriptors, threads and rows of every
+//! `cargo bench --workspace --bench soak -- --minutes 120`. Memory, latency, descriptors, threads and rows of every
 //! table are held against their limits at the end; the process ends with 1 where one does not hold. Less than thirty minutes
 //! are a rehearsal: everything is shown and nothing judged.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]

@@ -1,6 +1,6 @@
-//! How fast the host is, each figure beside its floor, both measured in this run: `cargo bench -p turnbuckle-tests --bench speed`.
+//! How fast the host is, each figure beside its floor, both measured in this run: `cargo bench --workspace --bench speed`.
 //!
-//! A word after `--` runs the figures with that word in their names only: `cargo bench -p turnbuckle-tests --bench speed -- send`.
+//! A word after `--` runs the figures with that word in their names only: `cargo bench --workspace --bench speed -- send`.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod bare;

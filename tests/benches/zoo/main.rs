@@ -1,4 +1,4 @@
-//! Hostile connectors, each attack beside what it cost everybody else: `cargo bench -p turnbuckle-tests --bench zoo`.
+//! Hostile connectors, each attack beside what it cost everybody else: `cargo bench --workspace --bench zoo`.
 //!
 //! A word after `--` runs the attacks with that word in their names only. Each attack is repeated, by several at once where
 //! it needs no installing, while somebody else's connection is tested; the same tests, measured just before, are what that is

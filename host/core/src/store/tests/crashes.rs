@@ -1,7 +1,7 @@
 //! Power cuts: at every sync of a life of the store, what was not synced is lost, torn or out of order, and the store opens on
 //! what is left.
 //!
-//! The suite looks at some hundreds of images. More of them: `cargo test -p turnbuckle --lib -- power_cut images=20000`.
+//! The suite looks at some hundreds of images. More of them: `cargo test --workspace --lib -- power_cut images=20000`.
 
 use std::path::Path;
 
