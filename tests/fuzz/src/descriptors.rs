@@ -105,7 +105,8 @@ fn reaches_what_it_says(descriptor: &Descriptor, fields: &[&Field]) {
         let one = |text| fuzzing::origins(std::slice::from_ref(origin), &typed(text));
         let (Ok(first), Ok(second)) = (one("acme"), one("evil-7")) else { continue };
         for (first, second) in first.iter().zip(&second) {
-            assert!(!first.to_string().contains("s3cret"), "{origin} shows a secret");
+            let written = origin.contains("s3cret");
+            assert!(written || !first.to_string().contains("s3cret"), "{origin} shows a secret");
             assert_eq!(first.scheme(), second.scheme(), "{origin}");
             if first != second && first.port() == second.port() {
                 let (first, second) = (registered(first.host()), registered(second.host()));
