@@ -124,8 +124,9 @@ async fn a_thousand_idle_connections_live_through_an_hour_with_one_refresh_for_e
     {
         let tokens = tokens.lock().unwrap();
         assert_eq!(tokens.wrong, Vec::<String>::new());
-        // A fifth of its life ahead, and up to as long again: never twice in a period, never at the last moment.
-        let (least, most) = (LIFETIME * 3 / 5, LIFETIME * 4 / 5 + 10);
+        // A fifth of its life ahead, and up to as long again: never twice in a period, never at the last moment. On a slow machine
+        // some find no place in a round and come in one of the next.
+        let (least, most) = (LIFETIME * 3 / 5, LIFETIME * 4 / 5 + 60);
         let at_another_time: Vec<_> = tokens.ages.iter().filter(|age| !(least..=most).contains(age)).collect();
         assert_eq!(at_another_time, Vec::<&i64>::new());
         assert!((5 * CONNECTIONS..=6 * CONNECTIONS).contains(&tokens.ages.len()), "{}", tokens.ages.len());
