@@ -30,8 +30,8 @@ use clap::Parser as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
-use turnbuckle::Telemetry;
 use turnbuckle::config::{LogConfig, LogFormat, LogLevel};
+use turnbuckle::{Outside, Telemetry};
 
 use args::{Arguments, Command, Global};
 use client::{Client, Place};
@@ -173,7 +173,7 @@ fn variable(name: &str) -> Option<String> {
 fn telemetry(session: &Session) -> Result<Option<Telemetry>, Error> {
     // What is wrong with the rest is told by whatever reads it next.
     let Ok(config) = session.place.configuration() else { return Ok(None) };
-    Ok(Telemetry::start(&config)?)
+    Ok(Telemetry::start(&config, Outside::system())?)
 }
 
 fn log_to_stderr(asked: &str, format: LogFormat, telemetry: Option<&Telemetry>) {

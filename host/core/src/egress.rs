@@ -165,7 +165,9 @@ impl Egress {
         let span =
             tracing::debug_span!("egress", method = method.as_str(), origin = empty, status = empty, failed = empty);
         let result = sending.run(request).instrument(span.clone()).await;
-        span.record("origin", entry.origin());
+        if !span.is_disabled() {
+            span.record("origin", entry.origin());
+        }
         match &result {
             Ok(response) => {
                 span.record("status", i64::from(response.status().as_u16()));

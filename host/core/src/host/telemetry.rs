@@ -59,9 +59,9 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Begins where `[telemetry]` names a collector. To be called within a Tokio runtime, which sends what there is to send.
-    pub fn start(config: &Config) -> Result<Option<Self>, Error> {
+    pub fn start(config: &Config, outside: Outside) -> Result<Option<Self>, Error> {
         let Some(telemetry) = &config.telemetry else { return Ok(None) };
-        let collector = Collector::new(telemetry, config)?;
+        let collector = Collector::new(telemetry, config, outside)?;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_endpoint(collector.inner.url.as_str())
@@ -176,7 +176,7 @@ impl fmt::Debug for Collector {
 }
 
 impl Collector {
-    fn new(telemetry: &TelemetryConfig, config: &Config) -> Result<Self, Error> {
+    fn new(telemetry: &TelemetryConfig, config: &Config, outside: Outside) -> Result<Self, Error> {
         let (url, origin) = telemetry.traces().map_err(|words| Error::field("telemetry.endpoint", words))?;
         let egress = Egress::new(egress::Config {
             allow: AllowList::new(vec![AllowEntry::Origin(origin)]),
@@ -186,14 +186,8 @@ impl Collector {
         })
         .map_err(|error| Error::field("telemetry.endpoint", error.to_string()))?;
         let runtime = Handle::try_current().map_err(|error| Error::internal("sending traces")(Box::new(error)))?;
-        let inner = Inner {
-            egress,
-            outside: Outside::system(),
-            url,
-            headers: headers(telemetry)?,
-            runtime,
-            failing: AtomicBool::new(false),
-        };
+        let inner =
+            Inner { egress, outside, url, headers: headers(telemetry)?, runtime, failing: AtomicBool::new(false) };
         Ok(Self { inner: Arc::new(inner) })
     }
 }
@@ -242,16 +236,17 @@ impl Inner {
 
 fn headers(telemetry: &TelemetryConfig) -> Result<HeaderMap, Error> {
     let wrong = |words: String| Error::field("telemetry.headers-file", words);
-    let text = match (&telemetry.headers, &telemetry.headers_file) {
-        (Some(headers), _) => headers.clone(),
+    let (text, between) = match (&telemetry.headers, &telemetry.headers_file) {
+        (Some(headers), _) => (headers.clone(), ','),
         (None, Some(path)) => {
             let text = fs::read_to_string(path);
-            Secret::new(text.map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?)
+            let text = text.map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?;
+            (Secret::new(text), '\n')
         }
         (None, None) => return Ok(HeaderMap::new()),
     };
     let mut headers = HeaderMap::new();
-    let lines = text.expose().split(['\n', ',']).map(str::trim).filter(|line| !line.is_empty());
+    let lines = text.expose().split(between).map(str::trim).filter(|line| !line.is_empty());
     for (index, line) in lines.enumerate() {
         // A key may stand anywhere in it, so none of it is told.
         let shape = || wrong(format!("header {} must be `name=value`", index + 1));
@@ -273,15 +268,20 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_by_lines_and_commas_and_none_of_a_wrong_one_is_told() {
-        let read = headers(&telemetry("Authorization=Basic a2V5==, x-team = blue\n\nx-team=red")).unwrap();
+    fn headers_are_read_by_commas_or_lines_and_none_of_a_wrong_one_is_told() {
+        let read = headers(&telemetry("Authorization=Basic a2V5==, x-team = blue,,x-team=red")).unwrap();
         assert_eq!(read["authorization"], "Basic a2V5==");
         assert!(read["authorization"].is_sensitive());
         assert_eq!(read.get_all("x-team").iter().collect::<Vec<_>>(), ["blue", "red"]);
-        for wrong in ["a=b,hunter2", "a=b,hunter 2=c", "a=b\nc=hunter2\u{7f}"] {
+        for wrong in ["a=b,hunter2", "a=b,hunter 2=c", "a=b,c=hunter2\u{7f}"] {
             let told = headers(&telemetry(wrong)).unwrap_err().to_string();
             assert!(told.contains("telemetry.headers-file: header 2 must be `name=value`"), "{told}");
             assert!(!told.contains("hunter"), "{told}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headers");
+        fs::write(&path, "x-team=blue, red\n\nx-key=a\n").unwrap();
+        let read = headers(&TelemetryConfig { headers_file: Some(path), ..TelemetryConfig::default() }).unwrap();
+        assert_eq!((&read["x-team"], &read["x-key"]), (&"blue, red".parse().unwrap(), &"a".parse().unwrap()));
     }
 }
