@@ -92,7 +92,8 @@ impl Catalog {
     /// The components of everything that is installed, for a backup.
     pub(crate) fn components(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         let installed = self.store.read(|reader| reader.connectors())?;
-        let digests: std::collections::BTreeSet<_> = installed.into_iter().map(|each| each.reference.digest).collect();
+        let digests: std::collections::BTreeSet<_> =
+            installed.iter().map(|each| each.reference.digest.clone()).collect();
         Ok(digests.into_iter().map(|digest| (digest.to_string(), self.component_path(&digest))).collect())
     }
 
@@ -131,7 +132,7 @@ impl Catalog {
                     if there.reference.digest == installed.reference.digest {
                         let asks_for = there.descriptor.origins.clone();
                         return Ok(InstallReport {
-                            connector: there.clone(),
+                            connector: Installed::clone(there),
                             new: false,
                             asks_for,
                             widened: Vec::new(),
@@ -251,14 +252,14 @@ impl Catalog {
             for version in installed {
                 match views.last_mut() {
                     Some(view) if view.installed.reference.name == version.reference.name => {
-                        view.versions.push(version.reference.version);
+                        view.versions.push(version.reference.version.clone());
                     }
                     _ => {
                         let connections = reader.count_connections_of(&version.reference.name)?;
                         views.push(ConnectorView {
                             versions: vec![version.reference.version.clone()],
                             connections,
-                            installed: version,
+                            installed: Arc::unwrap_or_clone(version),
                         });
                     }
                 }
@@ -273,10 +274,11 @@ impl Catalog {
             .store
             .read(|reader| Ok((reader.connector_versions(&key.name)?, reader.count_connections_of(&key.name)?)))?;
         let names: Vec<_> = versions.iter().map(|version| version.reference.version.clone()).collect();
-        let wanted =
-            |installed: &Installed| key.version.as_ref().is_none_or(|version| *version == installed.reference.version);
+        let wanted = |installed: &Arc<Installed>| {
+            key.version.as_ref().is_none_or(|version| *version == installed.reference.version)
+        };
         let installed = versions.into_iter().find(wanted).ok_or_else(|| missing(key))?;
-        Ok(ConnectorView { installed, versions: names, connections })
+        Ok(ConnectorView { installed: Arc::unwrap_or_clone(installed), versions: names, connections })
     }
 
     /// Changes a flag of one version, or of all.
@@ -291,7 +293,8 @@ impl Catalog {
         self.store
             .write(move |writer| {
                 let versions = select(writer, &wanted)?;
-                for mut installed in versions {
+                for installed in versions {
+                    let mut installed = Arc::unwrap_or_clone(installed);
                     change(&mut installed);
                     writer.put_connector(&installed)?;
                     writer.audit(&AuditEvent::of_connector(now, &who, action, &installed))?;
@@ -356,7 +359,7 @@ impl Catalog {
     }
 }
 
-fn select(reader: &Reader<'_>, key: &ConnectorKey) -> Result<Vec<Installed>, Error> {
+fn select(reader: &Reader<'_>, key: &ConnectorKey) -> Result<Vec<Arc<Installed>>, Error> {
     let mut versions = reader.connector_versions(&key.name)?;
     if let Some(version) = &key.version {
         versions.retain(|installed| installed.reference.version == *version);

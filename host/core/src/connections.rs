@@ -112,7 +112,7 @@ impl Connections {
 
     /// The same, for reading only.
     fn find_shared(&self, actor: &Actor, key: &str) -> Result<Arc<Connection>, Error> {
-        let found = self.store.read(|reader| find(reader, key))?;
+        let found = self.store.connection(key)?;
         found.filter(|connection| visible(actor, connection)).ok_or_else(|| Error::not_found("connection", key))
     }
 
@@ -426,18 +426,6 @@ fn origins(installed: &Installed, connection: &Connection, visible: &BTreeMap<St
     }
     let origins = egress::expand_origins(&installed.descriptor.origins, &values).unwrap_or_default();
     origins.iter().map(ToString::to_string).collect()
-}
-
-/// The connection of this id or name, whoever may see it.
-pub(crate) fn find(reader: &Reader<'_>, key: &str) -> Result<Option<Arc<Connection>>, StoreError> {
-    let id = match key.parse() {
-        Ok(id) => Some(id),
-        Err(_not_an_id) => reader.connection_id_by_name(key)?,
-    };
-    match id {
-        Some(id) => reader.shared_connection(id),
-        None => Ok(None),
-    }
 }
 
 /// A private connection does not exist for anybody but its owner.

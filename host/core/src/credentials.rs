@@ -4,6 +4,7 @@ mod answer;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod grant;
+mod kept;
 mod named;
 mod native;
 mod pace;
@@ -17,10 +18,7 @@ mod usable;
 pub(crate) mod vault;
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
-
-use lru::LruCache;
 
 use crate::catalog::Catalog;
 use crate::egress::{Egress, PermitError, Values};
@@ -34,6 +32,7 @@ use crate::model::secret::Secret;
 use crate::model::verdict::Failure;
 use crate::runtime::{GuestConnection, Runtime};
 use crate::store::Store;
+use kept::Kept;
 use vault::{Vault, VaultError};
 
 pub(crate) use grant::{Obtained, Opened};
@@ -46,11 +45,6 @@ pub(crate) use usable::{Staged, Usable};
 
 /// Where the store keeps what the master key is recognised by.
 pub(crate) const CHECK: &str = "master-key-check";
-
-/// Permits are kept for connections in use, so that a request costs neither a decryption nor a new scanner.
-const KEPT_PERMITS: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
-/// What their scanners may weigh together: a long secret has many forms.
-const KEPT_BYTES: usize = 64 << 20;
 
 /// What credentials are made of.
 #[derive(Clone)]
@@ -67,7 +61,7 @@ pub(crate) struct Parts {
 #[derive(Clone)]
 pub(crate) struct Credentials {
     parts: Parts,
-    kept: Arc<Mutex<LruCache<ConnectionId, Arc<Usable>>>>,
+    kept: Arc<Mutex<Kept>>,
     /// Renewals under way: whoever needs the same one waits for it.
     renewing: Arc<Mutex<HashMap<ConnectionId, renew::Running>>>,
     /// Of work that nobody asked for.
@@ -104,7 +98,7 @@ impl<E: Into<Error>> From<E> for Unusable {
 
 impl Credentials {
     pub(crate) fn new(parts: Parts) -> Self {
-        let kept = Arc::new(Mutex::new(LruCache::new(KEPT_PERMITS)));
+        let kept = Arc::new(Mutex::new(Kept::default()));
         Self { parts, kept, renewing: Arc::default(), pace: None }
     }
 
@@ -123,21 +117,17 @@ impl Credentials {
         let mut kept = self.kept.lock().expect("no holder of this lock panics");
         let now = self.outside.now();
         let setup = self.store.setup();
-        kept.get(&connection.id).filter(|usable| usable.is_for(connection.version, setup, now)).cloned()
+        kept.get(connection.id).filter(|usable| usable.is_for(connection.version, setup, now)).cloned()
     }
 
     fn keep(&self, id: ConnectionId, usable: &Arc<Usable>) {
         let mut kept = self.kept.lock().expect("no holder of this lock panics");
         kept.put(id, usable.clone());
-        let mut weight: usize = kept.iter().map(|(_, usable)| usable.weight()).sum();
-        while weight > KEPT_BYTES && kept.len() > 1 {
-            weight -= kept.pop_lru().map_or(0, |(_, usable)| usable.weight());
-        }
     }
 
     /// Forgets what was opened for a connection that is gone, or whose credential is another one now.
     pub(crate) fn forget(&self, connection: ConnectionId) {
-        self.kept.lock().expect("no holder of this lock panics").pop(&connection);
+        self.kept.lock().expect("no holder of this lock panics").forget(connection);
         self.forget_by(connection);
     }
 }
@@ -173,7 +163,7 @@ pub(crate) fn values(
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pinned<'a> {
     pub(crate) connection: &'a Connection,
-    pub(crate) installed: &'a Installed,
+    pub(crate) installed: &'a Arc<Installed>,
     /// Who uses it, for the audit.
     pub(crate) actor: &'a str,
 }

@@ -47,6 +47,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use crate::model::audit::AuditEvent;
+use crate::model::connection::Connection;
 use crate::model::measure;
 use crate::model::schedule::Schedule;
 
@@ -167,6 +168,21 @@ impl Store {
             return outcome.map_err(|error| self.inner.engine.fault().unwrap_or(error));
         }
         outcome
+    }
+
+    /// The connection of this id or name, for reading only. One in use is found without opening the file.
+    pub(crate) fn connection(&self, key: &str) -> Result<Option<Arc<Connection>>, StoreError> {
+        // Counted before anybody is answered: what was read since then is of no older state, and what is there at the same
+        // count is what was read.
+        let moment = *self.inner.shown.borrow();
+        if let Some(found) = self.inner.known.found.of(key, moment) {
+            return Ok(Some(found));
+        }
+        let found = self.read(|reader| reader.connection_by_key(key))?;
+        if let Some(found) = &found {
+            self.inner.known.found.keep(key, moment, found);
+        }
+        Ok(found)
     }
 
     /// Grows with every change of what decides who may use which credential. What was made of a state is of that state as long

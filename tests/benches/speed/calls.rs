@@ -187,6 +187,10 @@ pub(crate) fn measure(runtime: &Runtime, criterion: &mut Criterion, figures: &mu
     in_turn(&mut group, runtime, &scene, "host", |scene| async move {
         Duration::from_micros(tested(&scene.host, &scene.actor).await.microseconds)
     });
+    in_turn(&mut group, runtime, &scene, "host-request", |scene| async move {
+        let exchanges = tested(&scene.host, &scene.actor).await.exchanges;
+        Duration::from_micros(exchanges.iter().map(|exchange| exchange.microseconds).sum())
+    });
     in_turn(&mut group, runtime, &scene, "host-with-commit", |scene| async move {
         timed(tested(&scene.host, &scene.actor)).await
     });
@@ -213,6 +217,9 @@ fn report(figures: &mut Figures) {
     }
     if let Some((ours, floor)) = pair(figures, "test", "host", "reqwest-after-commit") {
         figures.at_most("test: the same / reqwest alone after the same pause", ours, floor, 1.3, "≤ 1.3 ×");
+    }
+    if let Some(request) = figures.median("test", "host-request") {
+        figures.shown("test: of that, its request until the answer's head", time(request));
     }
     if let Some((whole, ours)) = pair(figures, "test", "host-with-commit", "host") {
         figures.shown("test: the verdict's commit, besides", time(whole - ours));

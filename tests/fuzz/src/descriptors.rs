@@ -101,11 +101,12 @@ fn reaches_what_it_says(descriptor: &Descriptor, fields: &[&Field]) {
         });
         Values::new(given)
     };
+    // A choice may be written with the very letters.
+    let written = serde_json::to_string(descriptor).expect("a descriptor is JSON").contains("s3cret");
     for origin in &descriptor.origins {
         let one = |text| fuzzing::origins(std::slice::from_ref(origin), &typed(text));
         let (Ok(first), Ok(second)) = (one("acme"), one("evil-7")) else { continue };
         for (first, second) in first.iter().zip(&second) {
-            let written = origin.contains("s3cret");
             assert!(written || !first.to_string().contains("s3cret"), "{origin} shows a secret");
             assert_eq!(first.scheme(), second.scheme(), "{origin}");
             if first != second && first.port() == second.port() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use super::{Connections, find, form, name_taken, named, need, probe};
+use super::{Connections, form, name_taken, named, need, probe};
 use crate::credentials::{Obtained, Pinned, Staged, Unusable};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{AuditAction, AuditEvent};
@@ -245,7 +245,7 @@ impl Connections {
         &self,
         actor: &Actor,
         old: &Connection,
-        installed: &Installed,
+        installed: &Arc<Installed>,
         origins: &[crate::model::origin::Origin],
         kept: &[String],
     ) -> Result<(), Error> {
@@ -505,7 +505,7 @@ impl Connections {
     }
 
     /// The connector version that a new connection is made with. The inner error is the field's problem.
-    fn usable(&self, given: &str, version: Option<&Version>) -> Result<Installed, Result<FieldProblem, Error>> {
+    fn usable(&self, given: &str, version: Option<&Version>) -> Result<Arc<Installed>, Result<FieldProblem, Error>> {
         let problem = |words: String| Ok(FieldProblem::new("connector", words));
         let (name, tagged) = match given.split_once('@') {
             Some((name, tag)) => {
@@ -520,10 +520,10 @@ impl Connections {
         if versions.is_empty() {
             return Err(problem(format!("no connector named `{name}` is installed")));
         }
-        let right = |installed: &&Installed| wanted.is_none_or(|wanted| *wanted == installed.reference.version);
+        let right = |installed: &&Arc<Installed>| wanted.is_none_or(|wanted| *wanted == installed.reference.version);
         let candidates: Vec<_> = versions.iter().filter(right).collect();
         match (candidates.iter().find(|installed| installed.enabled), candidates.is_empty(), wanted) {
-            (Some(installed), _, _) => Ok((*installed).clone()),
+            (Some(installed), _, _) => Ok(Arc::clone(installed)),
             (None, true, Some(wanted)) => {
                 let field = if version.is_some() { "connector-version" } else { "connector" };
                 Err(Ok(FieldProblem::new(field, format!("version {wanted} of `{name}` is not installed"))))
@@ -575,6 +575,6 @@ pub(crate) fn find_visible(
     actor: &Actor,
     key: &str,
 ) -> Result<Option<Connection>, crate::store::StoreError> {
-    let found = find(reader, key)?.filter(|connection| super::visible(actor, connection));
+    let found = reader.connection_by_key(key)?.filter(|connection| super::visible(actor, connection));
     Ok(found.map(Arc::unwrap_or_clone))
 }

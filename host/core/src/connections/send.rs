@@ -270,8 +270,10 @@ fn target(permit: &Permit, uri: &Uri) -> Result<(Uri, Option<Origin>), Error> {
         .first()
         .ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let url = Url::parse(&format!("{origin}{path}")).map_err(|error| Error::field("url", error.to_string()))?;
-    let uri = url.as_str().parse();
+    if !path.starts_with('/') {
+        return Err(Error::field("url", "a path begins with `/`; write it so, or give a whole URL"));
+    }
+    let uri = format!("{origin}{path}").parse();
     let uri = uri.map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))?;
     Ok((uri, Some(origin.clone())))
 }

@@ -1,6 +1,6 @@
 //! A connection gets another owner.
 
-use super::{Connections, find, need, visible};
+use super::{Connections, need, visible};
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::AuditEvent;
 use crate::model::connection::{Change, ChangeKind, Connection};
@@ -24,7 +24,7 @@ impl Connections {
             .store
             .write(move |writer| {
                 let administrator = actor.may(Permission::ManageSetup);
-                let found = find(writer, &key)?.filter(|found| administrator || visible(&actor, found));
+                let found = writer.connection_by_key(&key)?.filter(|found| administrator || visible(&actor, found));
                 let old = found.ok_or_else(|| Error::not_found("connection", &key))?;
                 if !administrator && old.owner != actor.name() {
                     return Err(Error::Forbidden { permission: Permission::ManageSetup });

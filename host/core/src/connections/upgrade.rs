@@ -1,6 +1,7 @@
 //! Moving connections from one version of their connector to another, and saying first what that changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::change::Obtaining;
 use super::{Connections, form, named, visible};
@@ -23,7 +24,8 @@ impl Connections {
         key: &ConnectorKey,
         ask: Upgrade,
     ) -> Result<UpgradeReport, Error> {
-        let target = self.catalog.view(&ConnectorKey { name: key.name.clone(), version: ask.to.clone() })?.installed;
+        let target = self.catalog.view(&ConnectorKey { name: key.name.clone(), version: ask.to.clone() })?;
+        let target = Arc::new(target.installed);
         let to = target.reference.version.clone();
         let mut report = UpgradeReport {
             to: to.clone(),
@@ -124,7 +126,7 @@ impl Connections {
         &self,
         actor: &Actor,
         old: Connection,
-        target: &Installed,
+        target: &Arc<Installed>,
         ask: &Upgrade,
     ) -> Result<UpgradeRow, Error> {
         let name = shown(actor, &old);

@@ -222,7 +222,7 @@ impl Credentials {
             return Ok(Footing { hindrance: Some(Hindrance::Unfit(words)), ..Footing::default() });
         };
         let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
-        let pinned = installed.as_deref().map(|installed| Pinned { connection, installed, actor: &connection.owner });
+        let pinned = installed.as_ref().map(|installed| Pinned { connection, installed, actor: &connection.owner });
         let unlike = pinned.and_then(|pinned| same_service(&provider, pinned).err());
         Ok(Footing {
             client: Some((provider.client_id, provider.client_secret, provider.settings)),

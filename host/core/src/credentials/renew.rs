@@ -91,7 +91,7 @@ impl Credentials {
     async fn renewing(
         self,
         connection: Connection,
-        installed: Installed,
+        installed: Arc<Installed>,
         actor: String,
         seen: u64,
     ) -> Result<(), Arc<Unusable>> {

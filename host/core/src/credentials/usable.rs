@@ -77,7 +77,7 @@ impl Usable {
         setup: u64,
     ) -> Self {
         Self {
-            installed: Arc::new(pinned.installed.clone()),
+            installed: Arc::clone(pinned.installed),
             permit: Arc::new(permit),
             visible,
             generation: credential.map_or(0, |credential| credential.generation),
@@ -192,7 +192,7 @@ impl Credentials {
             let signer = self.runtime.signer(digest, super::guest(connection, &visible));
             permit = permit.with_signer(signer);
         }
-        let installed = Arc::new(installed.clone());
+        let installed = Arc::clone(installed);
         Ok(Usable {
             installed,
             permit: Arc::new(permit),

@@ -194,7 +194,7 @@ impl Redactor {
     pub const REDACTED: &'static [u8] = REDACTED;
 
     pub fn new(secrets: &[&str]) -> Option<Self> {
-        redact::Redactor::new(secrets.iter().copied()).map(Self)
+        redact::Redactor::seasoned(secrets.iter().copied()).map(Self)
     }
 
     pub fn once(secrets: &[&str]) -> Option<Self> {

@@ -7,7 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
@@ -37,26 +38,38 @@ struct Patterns {
     longest: usize,
 }
 
-/// What finds the patterns in a text.
-enum Search {
-    /// One pass, however many there are.
-    Automaton(AhoCorasick),
-    /// One pass for each, in the patterns' order.
-    Finders(Vec<Finder<'static>>),
+/// What finds the patterns in a text: one pass for each of them, until so much was scanned that an automaton, which takes one
+/// pass however many there are, is worth building.
+struct Search {
+    finders: Vec<Finder<'static>>,
+    scanned: AtomicUsize,
+    worth: usize,
+    automaton: OnceLock<AhoCorasick>,
 }
+
+/// What a scan costs besides the text's bytes, in bytes.
+const SCAN: usize = 64;
+/// Building an automaton takes longer than a few dozen answers of a usual size to scan: many connections see no more.
+const WORTH: usize = 32 << 10;
 
 impl Redactor {
     /// For many answers. `None` where there is nothing to look for.
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
-        Self::with(secrets, Search::automaton)
+        Self::with(secrets, WORTH)
     }
 
-    /// For one answer only: an automaton would take longer to build than the answer to scan.
+    /// For one answer only.
     pub(super) fn once<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
-        Self::with(secrets, Search::finders)
+        Self::with(secrets, usize::MAX)
     }
 
-    fn with<'a>(secrets: impl Iterator<Item = &'a str>, search: fn(&[Vec<u8>]) -> Search) -> Option<Self> {
+    /// As it is after many answers.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn seasoned<'a>(secrets: impl Iterator<Item = &'a str>) -> Option<Self> {
+        Self::with(secrets, 0)
+    }
+
+    fn with<'a>(secrets: impl Iterator<Item = &'a str>, worth: usize) -> Option<Self> {
         let mut forms = BTreeSet::new();
         for secret in secrets {
             forms_of(secret, &mut forms);
@@ -73,11 +86,12 @@ impl Redactor {
         }
         let sorted: Vec<Vec<u8>> = forms.into_iter().collect();
         let longest = sorted.iter().map(Vec::len).max()?;
+        let search = Search::new(&sorted, worth);
         let mut begins = [false; 256];
         for form in &sorted {
             begins[usize::from(form[0])] = true;
         }
-        Some(Self { patterns: Arc::new(Patterns { search: search(&sorted), sorted, begins, longest }) })
+        Some(Self { patterns: Arc::new(Patterns { sorted, begins, longest, search }) })
     }
 
     /// The whole text without secrets, and whether there were any.
@@ -90,7 +104,7 @@ impl Redactor {
 
     /// Whether there is a secret in it.
     pub(super) fn finds(&self, text: &[u8]) -> bool {
-        self.patterns.search.find(text, 0).is_some()
+        self.patterns.find(text, 0).is_some()
     }
 
     /// Begins a text that arrives in pieces.
@@ -111,7 +125,7 @@ pub(super) struct Stream {
 impl Stream {
     /// What is certain after one more piece.
     pub(super) fn push(&mut self, piece: &Bytes) -> Bytes {
-        if self.held.is_empty() && self.patterns.search.find(piece, 0).is_none() {
+        if self.held.is_empty() && self.patterns.find(piece, 0).is_none() {
             // The common case copies nothing but the little that is held back.
             let keep = self.patterns.undecided(piece, 0, piece.len());
             self.held.extend_from_slice(&piece[keep..]);
@@ -132,7 +146,7 @@ impl Stream {
         let mut clean = Vec::with_capacity(text.len());
         let mut from = 0;
         loop {
-            let found = self.patterns.search.find(text, from);
+            let found = self.patterns.find(text, from);
             let until = found.as_ref().map_or(text.len(), |found| found.start);
             if !last {
                 // A longer secret, or one that begins earlier, may still be on its way.
@@ -153,38 +167,41 @@ impl Stream {
 }
 
 impl Search {
-    fn automaton(patterns: &[Vec<u8>]) -> Self {
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            // A table for each state would take ten times the memory and longer to build than most answers to scan.
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(patterns)
-            .expect("some megabytes of patterns at most, and the automaton numbers billions");
-        Self::Automaton(automaton)
+    fn new(patterns: &[Vec<u8>], worth: usize) -> Self {
+        let finders = patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect();
+        Self { finders, scanned: AtomicUsize::new(0), worth, automaton: OnceLock::new() }
     }
 
-    fn finders(patterns: &[Vec<u8>]) -> Self {
-        Self::Finders(patterns.iter().map(|pattern| Finder::new(pattern).into_owned()).collect())
-    }
-
-    /// The first pattern at or behind `from`, and of those that begin there the longest.
-    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
-        match self {
-            Self::Automaton(automaton) => {
-                automaton.find(aho_corasick::Input::new(text).range(from..)).map(|found| found.range())
-            }
-            Self::Finders(finders) => finders
-                .iter()
-                .filter_map(|finder| {
-                    let start = from + finder.find(&text[from..])?;
-                    Some(start..start + finder.needle().len())
-                })
-                .min_by_key(|found| (found.start, Reverse(found.end))),
+    /// The automaton, once it is worth it.
+    fn automaton(&self, patterns: &[Vec<u8>], length: usize) -> Option<&AhoCorasick> {
+        let built = self.automaton.get();
+        if built.is_some() || self.scanned.fetch_add(SCAN + length, Ordering::Relaxed) < self.worth {
+            return built;
         }
+        Some(self.automaton.get_or_init(|| {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                // A table for each state would take ten times the memory and longer to build than most answers to scan.
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(patterns)
+                .expect("some megabytes of patterns at most, and the automaton numbers billions")
+        }))
     }
 }
 
 impl Patterns {
+    /// The first pattern at or behind `from`, and of those that begin there the longest.
+    fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        if let Some(automaton) = self.search.automaton(&self.sorted, text.len() - from) {
+            return automaton.find(aho_corasick::Input::new(text).range(from..)).map(|found| found.range());
+        }
+        let found = self.search.finders.iter().filter_map(|finder| {
+            let start = from + finder.find(&text[from..])?;
+            Some(start..start + finder.needle().len())
+        });
+        found.min_by_key(|found| (found.start, Reverse(found.end)))
+    }
+
     /// The first place in `from..to` from which the text, up to its end, is the beginning of a longer pattern. The text's
     /// length where there is none.
     fn undecided(&self, text: &[u8], from: usize, to: usize) -> usize {
@@ -524,7 +541,8 @@ mod tests {
             cuts in prop::collection::vec(0usize..61, 0..8),
         ) {
             let redactor = redactor(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
-            let Search::Automaton(automaton) = &redactor.patterns.search else { panic!("it serves many answers") };
+            let seasoned = Redactor::seasoned(secrets.iter().map(String::as_str)).unwrap();
+            let automaton = seasoned.patterns.search.automaton(&seasoned.patterns.sorted, 0).expect("it is worth it");
             let mut expected = Vec::new();
             automaton.replace_all_with_bytes(text.as_bytes(), &mut expected, |_, _, out| {
                 out.extend_from_slice(REDACTED);
@@ -532,6 +550,7 @@ mod tests {
             });
             let once = Redactor::once(secrets.iter().map(String::as_str)).unwrap();
             prop_assert_eq!(once.replace(text.as_bytes()).0, expected.clone());
+            prop_assert_eq!(seasoned.replace(text.as_bytes()).0, expected.clone());
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
             cuts.sort_unstable();
             let mut stream = redactor.stream();

@@ -8,7 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::Host;
-use crate::connections::{find, need};
+use crate::connections::need;
 use crate::model::actor::{Actor, Permission};
 use crate::model::audit::{
     AuditAction, AuditBreak, AuditChain, AuditEvent, AuditFilter, AuditKind, AuditLink, AuditObject, AuditOutcome,
@@ -128,7 +128,7 @@ impl Call<'_> {
         let (now, who) = (inner.outside.now(), self.actor.name());
         // Whether the actor may know of a private connection makes no difference to those who may read the audit.
         let connection = match self.action.kind() {
-            AuditKind::Connection => inner.store.read(|reader| find(reader, self.key)).ok().flatten(),
+            AuditKind::Connection => inner.store.connection(self.key).ok().flatten(),
             AuditKind::Connector
             | AuditKind::Flow
             | AuditKind::IdentityProvider

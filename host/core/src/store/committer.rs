@@ -273,7 +273,7 @@ impl Committer {
         transaction.set_two_phase_commit(true);
         let (mut changed, setup, shown, mut told);
         {
-            let mut writer = Writer::open(&transaction, &self.known, self.schedule)?;
+            let mut writer = Writer::of(&transaction, &self.known, self.schedule);
             self.before.set(Some(writer.audit_head()?.seq));
             // Whoever noted something before a change has its record before that of the change.
             noted.iter().try_for_each(|event| writer.audit(event))?;

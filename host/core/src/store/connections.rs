@@ -65,6 +65,15 @@ impl Reader<'_> {
         self.get_with(index, codec::name(name).as_bytes(), |bytes| codec::id(index, bytes))
     }
 
+    /// Whoever has this id or this name, for reading only.
+    pub(crate) fn connection_by_key(&self, key: &str) -> Result<Option<Arc<Connection>>, StoreError> {
+        let id = match key.parse() {
+            Ok(id) => Some(id),
+            Err(_not_an_id) => self.connection_id_by_name(key)?,
+        };
+        id.map_or(Ok(None), |id| self.shared_connection(id))
+    }
+
     /// A page of connections, by lower-case name.
     ///
     /// Each filter has an index in the order of names, and the search leaps from one to the other, so the rarest of them sets

@@ -23,20 +23,20 @@ impl Reader<'_> {
     }
 
     /// All of them, by name, newest version first. A catalog is small: it is never paged.
-    pub(crate) fn connectors(&self) -> Result<Vec<Installed>, StoreError> {
+    pub(crate) fn connectors(&self) -> Result<Vec<Arc<Installed>>, StoreError> {
         self.connectors_prefixed(b"")
     }
 
     /// The installed versions of one connector, newest first.
-    pub(crate) fn connector_versions(&self, name: &ConnectorName) -> Result<Vec<Installed>, StoreError> {
+    pub(crate) fn connector_versions(&self, name: &ConnectorName) -> Result<Vec<Arc<Installed>>, StoreError> {
         self.connectors_prefixed(&codec::connector(name))
     }
 
-    fn connectors_prefixed(&self, prefix: &[u8]) -> Result<Vec<Installed>, StoreError> {
-        let mut found: Vec<Installed> = Vec::new();
-        let mut entries = self.prefixed(Table::Connectors, prefix, b"")?;
+    fn connectors_prefixed(&self, prefix: &[u8]) -> Result<Vec<Arc<Installed>>, StoreError> {
+        let (table, mut found) = (Table::Connectors, Vec::<Arc<Installed>>::new());
+        let mut entries = self.prefixed(table, prefix, b"")?;
         while let Some(entry) = entries.next()? {
-            found.push(codec::decode(Table::Connectors, entry.value())?);
+            found.push(self.known.connectors.of(table, entry.key(), entry.value())?);
         }
         // Versions as text do not sort as versions.
         found.sort_by(|a, b| {

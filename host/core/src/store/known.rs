@@ -1,5 +1,6 @@
 //! Records that were read before. A record is parsed once for as long as its bytes stay the same, so nothing has to be told
-//! when it changes: what is found is compared with what was parsed.
+//! when it changes: what is found is compared with what was parsed. What a key leads to is not even looked for, as long as
+//! nothing that pages show was changed.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
@@ -20,6 +21,7 @@ const CONNECTORS: NonZeroUsize = NonZeroUsize::new(128).expect("128 is not zero"
 /// What is known of two tables.
 pub(super) struct Known {
     pub(super) connections: Parsed<Connection>,
+    pub(super) found: Found,
     pub(super) connectors: Parsed<Installed>,
     /// How often that changed which says who may use which credential.
     pub(super) setup: AtomicU64,
@@ -27,7 +29,12 @@ pub(super) struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { connections: Parsed::new(CONNECTIONS), connectors: Parsed::new(CONNECTORS), setup: AtomicU64::new(0) }
+        Self {
+            connections: Parsed::new(CONNECTIONS),
+            found: Found(Mutex::new(LruCache::new(CONNECTIONS))),
+            connectors: Parsed::new(CONNECTORS),
+            setup: AtomicU64::new(0),
+        }
     }
 }
 
@@ -58,5 +65,24 @@ impl<T: DeserializeOwned> Parsed<T> {
 
     fn lock(&self) -> MutexGuard<'_, LruCache<Box<[u8]>, Record<T>>> {
         self.records.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// Connections by what they were asked for with, and the moment at which that led to them.
+pub(super) struct Found(Mutex<LruCache<Box<str>, (u64, Arc<Connection>)>>);
+
+impl Found {
+    /// What was found at this very moment.
+    pub(super) fn of(&self, key: &str, moment: u64) -> Option<Arc<Connection>> {
+        let mut found = self.lock();
+        found.get(key).filter(|(at, _)| *at == moment).map(|(_, connection)| Arc::clone(connection))
+    }
+
+    pub(super) fn keep(&self, key: &str, moment: u64, connection: &Arc<Connection>) {
+        self.lock().put(key.into(), (moment, Arc::clone(connection)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<Box<str>, (u64, Arc<Connection>)>> {
+        self.0.lock().expect("no holder of this lock panics")
     }
 }

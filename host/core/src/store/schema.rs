@@ -93,7 +93,7 @@ impl Schema {
         }
         if !has(Table::EventsRefreshed) {
             let known = Known::default();
-            let mut writer = Writer::open(transaction, &known, Schedule::default())?;
+            let mut writer = Writer::of(transaction, &known, Schedule::default());
             writer.find_renewals()?;
             writer.plan_older_holders()?;
         }
@@ -156,7 +156,7 @@ fn fill_activity(transaction: &WriteTransaction) -> Result<(), StoreError> {
 /// Plans by the usual intervals: an operator's own ones hold from the next check on.
 fn fill_upkeep(transaction: &WriteTransaction) -> Result<(), StoreError> {
     let known = Known::default();
-    let mut writer = Writer::open(transaction, &known, Schedule::default())?;
+    let mut writer = Writer::of(transaction, &known, Schedule::default());
     let mut after = None;
     while let Some(last) = writer.plan_older(after, AT_ONCE)? {
         writer.keep();

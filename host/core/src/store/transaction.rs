@@ -23,15 +23,20 @@ pub(crate) struct Reader<'t> {
     pub(super) known: &'t Known,
 }
 
+// Tables are opened when first needed: most reads touch one or two, and most commits a handful.
 enum Source<'t> {
     Snapshot(Box<Snapshot>),
-    Batch(Vec<redb::Table<'t, Bytes, Bytes>>),
+    Batch(Box<Batch<'t>>),
 }
 
 struct Snapshot {
     transaction: ReadTransaction,
-    // Opened when first needed: most reads touch one or two tables.
     tables: [OnceCell<ReadOnlyTable<Bytes, Bytes>>; Table::ALL.len()],
+}
+
+struct Batch<'t> {
+    transaction: &'t WriteTransaction,
+    tables: [OnceCell<redb::Table<'t, Bytes, Bytes>>; Table::ALL.len()],
 }
 
 impl Snapshot {
@@ -42,6 +47,22 @@ impl Snapshot {
         }
         let open = self.transaction.open_table(table.definition()).map_err(StoreError::engine)?;
         Ok(place.get_or_init(|| open))
+    }
+}
+
+impl<'t> Batch<'t> {
+    fn table(&self, table: Table) -> Result<&redb::Table<'t, Bytes, Bytes>, StoreError> {
+        let place = &self.tables[table as usize];
+        if let Some(open) = place.get() {
+            return Ok(open);
+        }
+        let open = self.transaction.open_table(table.definition()).map_err(StoreError::engine)?;
+        Ok(place.get_or_init(|| open))
+    }
+
+    fn table_mut(&mut self, table: Table) -> Result<&mut redb::Table<'t, Bytes, Bytes>, StoreError> {
+        self.table(table)?;
+        Ok(self.tables[table as usize].get_mut().expect("it was opened just now"))
     }
 }
 
@@ -61,7 +82,7 @@ impl<'t> Reader<'t> {
     ) -> Result<Option<T>, StoreError> {
         let found = match &self.source {
             Source::Snapshot(snapshot) => ReadableTable::get(snapshot.table(table)?, key),
-            Source::Batch(tables) => tables[table as usize].get(key),
+            Source::Batch(batch) => batch.table(table)?.get(key),
         };
         found.map_err(StoreError::engine)?.map(|value| read(value.value())).transpose()
     }
@@ -76,7 +97,7 @@ impl<'t> Reader<'t> {
         let between = (from, to);
         let range = match &self.source {
             Source::Snapshot(snapshot) => ReadableTable::range::<&[u8]>(snapshot.table(table)?, between),
-            Source::Batch(tables) => tables[table as usize].range::<&[u8]>(between),
+            Source::Batch(batch) => batch.table(table)?.range::<&[u8]>(between),
         };
         Ok(Entries { range: range.map_err(StoreError::engine)? })
     }
@@ -109,7 +130,7 @@ impl<'t> Reader<'t> {
     pub(super) fn len(&self, table: Table) -> Result<u64, StoreError> {
         match &self.source {
             Source::Snapshot(snapshot) => snapshot.table(table)?.len(),
-            Source::Batch(tables) => tables[table as usize].len(),
+            Source::Batch(batch) => batch.table(table)?.len(),
         }
         .map_err(StoreError::engine)
     }
@@ -182,22 +203,16 @@ impl<'t> Deref for Writer<'t> {
 }
 
 impl<'t> Writer<'t> {
-    /// Opens every table once, for all the jobs of a commit. Makes those that are missing.
-    pub(super) fn open(
-        transaction: &'t WriteTransaction,
-        known: &'t Known,
-        schedule: Schedule,
-    ) -> Result<Self, StoreError> {
-        let tables: Result<Vec<_>, _> =
-            Table::ALL.iter().map(|table| transaction.open_table(table.definition())).collect();
-        let source = Source::Batch(tables.map_err(StoreError::engine)?);
-        let reader = Reader { source, known };
+    /// For all the jobs of a commit.
+    pub(super) fn of(transaction: &'t WriteTransaction, known: &'t Known, schedule: Schedule) -> Self {
+        let tables = std::array::from_fn(|_| OnceCell::new());
+        let reader = Reader { source: Source::Batch(Box::new(Batch { transaction, tables })), known };
         let (audit, told) = (Head::default(), Told::default());
-        Ok(Self { reader, undo: Vec::new(), audit, setup: false, shown: false, schedule, told })
+        Self { reader, undo: Vec::new(), audit, setup: false, shown: false, schedule, told }
     }
 
     pub(super) fn insert(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let before = self.table(table).insert(key, value).map_err(StoreError::engine)?;
+        let before = self.table(table)?.insert(key, value).map_err(StoreError::engine)?;
         let before = before.map(|before| before.value().to_vec());
         self.undo.push(Undo { table, key: key.to_vec(), before });
         self.setup |= table.is_setup();
@@ -217,7 +232,7 @@ impl<'t> Writer<'t> {
 
     /// Says whether there was something to remove.
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        let before = self.table(table).remove(key).map_err(StoreError::engine)?;
+        let before = self.table(table)?.remove(key).map_err(StoreError::engine)?;
         let Some(before) = before.map(|before| before.value().to_vec()) else { return Ok(false) };
         self.undo.push(Undo { table, key: key.to_vec(), before: Some(before) });
         self.setup |= table.is_setup();
@@ -237,7 +252,7 @@ impl<'t> Writer<'t> {
     pub(super) fn undo(&mut self) -> Result<(), StoreError> {
         self.audit.undo();
         while let Some(Undo { table, key, before }) = self.undo.pop() {
-            let table = self.table(table);
+            let table = self.table(table)?;
             match before {
                 Some(before) => table.insert(key.as_slice(), before.as_slice()),
                 None => table.remove(key.as_slice()),
@@ -247,9 +262,9 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
-    fn table(&mut self, table: Table) -> &mut redb::Table<'t, Bytes, Bytes> {
+    fn table(&mut self, table: Table) -> Result<&mut redb::Table<'t, Bytes, Bytes>, StoreError> {
         match &mut self.reader.source {
-            Source::Batch(tables) => &mut tables[table as usize],
+            Source::Batch(batch) => batch.table_mut(table),
             Source::Snapshot(_) => unreachable!("a writer is made of a batch only"),
         }
     }

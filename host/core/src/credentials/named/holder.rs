@@ -3,6 +3,8 @@
 //! To that machinery a holder is a connection of the host's own: it has an id, fields and a plan, and what it obtains stands
 //! under its id. It is in no list, and no guest ever sees it.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use url::Url;
@@ -32,7 +34,7 @@ use crate::store::Writer;
 #[derive(Debug, Clone)]
 pub(in crate::credentials) struct Signing {
     pub(in crate::credentials) connection: Connection,
-    pub(in crate::credentials) installed: Installed,
+    pub(in crate::credentials) installed: Arc<Installed>,
 }
 
 impl Signing {
@@ -119,7 +121,7 @@ impl Credentials {
             installed_at: holder.updated_at,
             installed_by: principal.owner.clone(),
         };
-        Ok(Signing { connection, installed })
+        Ok(Signing { connection, installed: Arc::new(installed) })
     }
 
     /// How a connection, or a principal, authenticates with these settings.
@@ -388,11 +390,7 @@ impl Credentials {
 
     /// Forgets the permits of connections that go by this holder.
     pub(in crate::credentials) fn forget_by(&self, holder: ConnectionId) {
-        let mut kept = self.kept.lock().expect("no holder of this lock panics");
-        let by = kept.iter().filter(|(_, usable)| usable.goes_by(holder)).map(|(id, _)| *id);
-        for id in by.collect::<Vec<_>>() {
-            kept.pop(&id);
-        }
+        self.kept.lock().expect("no holder of this lock panics").forget_by(holder);
     }
 }
 
