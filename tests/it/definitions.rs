@@ -110,7 +110,7 @@ fn an_import_changes_what_differs_and_says_what() {
 }
 
 #[test]
-fn a_text_written_by_hand_may_leave_defaults_out_and_settles_all_the_same() {
+fn a_text_written_by_hand_may_leave_defaults_out_and_write_names_in_any_case_and_settles_all_the_same() {
     let scene = Scene::http();
     let url = scene.upstream.origin();
     scene.upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})));
@@ -125,24 +125,24 @@ settings = {{ token-url = "{url}/token" }}
 
 [[principals]]
 name = "api"
-external-credential = "api"
+external-credential = "API"
 secrets = ["client-secret"]
 settings = {{ client-id = "robot" }}
 
 [[named-credentials]]
 name = "api"
 url = "{url}"
-external-credential = "api"
+external-credential = "Api"
 
 [[permission-sets]]
 name = "callers"
 permissions = ["use-connections"]
-principals = ["api"]
+principals = ["Api"]
 
 [[connections]]
 name = "Shop"
 connector = "http"
-named-credential = "api"
+named-credential = "API"
 settings = {{ test-path = "/me" }}
 "#
     );

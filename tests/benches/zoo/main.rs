@@ -136,7 +136,6 @@ impl Cage {
         self.quiet.extend(anew);
         let resident = memory(self.server.pid(), "VmRSS:");
         let forgotten = forget_the_peak(self.server.pid());
-        let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
         let attackers = if by_connection { ATTACKERS } else { 1 };
         let (seen, during) = self
             .beside(attackers, &|number, over, rounds| self.attack(attack, number, component.as_deref(), over, rounds));

@@ -69,7 +69,9 @@ impl<T: DeserializeOwned> Parsed<T> {
 }
 
 /// Connections by what they were asked for with, and the moment at which that led to them.
-pub(super) struct Found(Mutex<LruCache<Box<str>, (u64, Arc<Connection>)>>);
+pub(super) struct Found(Mutex<ByKey>);
+
+type ByKey = LruCache<Box<str>, (u64, Arc<Connection>)>;
 
 impl Found {
     /// What was found at this very moment.
@@ -82,7 +84,7 @@ impl Found {
         self.lock().put(key.into(), (moment, Arc::clone(connection)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<Box<str>, (u64, Arc<Connection>)>> {
+    fn lock(&self) -> MutexGuard<'_, ByKey> {
         self.0.lock().expect("no holder of this lock panics")
     }
 }

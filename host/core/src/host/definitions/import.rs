@@ -1,6 +1,6 @@
 //! One thing of an import after the other: compared with what is there, and made, changed or left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::Host;
 use crate::model::actor::{Actor, Permission};
@@ -107,15 +107,34 @@ impl Importing<'_> {
         self.rows.push(ImportRow { kind: kind.into(), name, action, fields, why });
     }
 
-    /// What this stands on, where it is neither there nor made by this import.
-    fn lacks(&self, kind: &str, name: &str, found: &Result<(), Error>) -> Option<String> {
-        let made = |row: &ImportRow| row.kind == kind && row.name == name && row.action != ImportAction::Blocked;
+    /// What this stands on, where it is neither there nor made by this import. Where it is there, `name` becomes what it is
+    /// called: whoever writes a name in another case says nothing new.
+    fn lacks(&self, kind: &str, name: &mut String, found: Result<String, Error>) -> Option<String> {
+        let same = |other: &str| other.to_lowercase() == name.to_lowercase();
+        let made = |row: &ImportRow| row.kind == kind && same(&row.name) && row.action != ImportAction::Blocked;
         match found {
             Err(Error::NotFound { .. }) if !self.rows.iter().any(made) => {
                 Some(format!("it stands on the {} `{name}`, which is not there", kind.replace('-', " ")))
             }
-            Ok(()) | Err(_) => None,
+            Err(_) => None,
+            Ok(found) => {
+                *name = found;
+                None
+            }
         }
+    }
+
+    /// The same of several.
+    fn lacks_any(
+        &self,
+        kind: &str,
+        names: &mut BTreeSet<String>,
+        find: impl Fn(&str) -> Result<String, Error>,
+    ) -> Option<String> {
+        let mut given: Vec<_> = std::mem::take(names).into_iter().collect();
+        let lacking = given.iter_mut().find_map(|name| self.lacks(kind, name, find(name)));
+        names.extend(given);
+        lacking
     }
 
     fn blocked(&mut self, kind: &str, name: String, why: String) {
@@ -228,16 +247,15 @@ impl Importing<'_> {
         self.settle(thing, doing).await;
     }
 
-    pub(super) async fn principal(&mut self, new: PrincipalDefinition) {
+    pub(super) async fn principal(&mut self, mut new: PrincipalDefinition) {
         let (host, actor) = (self.host, self.actor);
         let old = match there(host.principal(actor, &new.name)) {
             Ok(old) => old,
             Err(error) => return self.blocked("principal", new.name, told(&error)),
         };
-        let external = &new.external_credential;
-        if let Some(why) =
-            self.lacks("external-credential", external, &host.external_credential(actor, external).map(drop))
-        {
+        let external = &mut new.external_credential;
+        let found = host.external_credential(actor, external).map(|view| view.name);
+        if let Some(why) = self.lacks("external-credential", external, found) {
             return self.blocked("principal", new.name, why);
         }
         let shared = new.kind == PrincipalKind::Named;
@@ -267,16 +285,15 @@ impl Importing<'_> {
         self.settle(thing, doing).await;
     }
 
-    pub(super) async fn named_credential(&mut self, new: NamedCredentialDefinition) {
+    pub(super) async fn named_credential(&mut self, mut new: NamedCredentialDefinition) {
         let (host, actor) = (self.host, self.actor);
         let old = match there(host.named_credential(actor, &new.name)) {
             Ok(old) => old,
             Err(error) => return self.blocked("named-credential", new.name, told(&error)),
         };
-        let external = &new.external_credential;
-        if let Some(why) =
-            self.lacks("external-credential", external, &host.external_credential(actor, external).map(drop))
-        {
+        let external = &mut new.external_credential;
+        let found = host.external_credential(actor, external).map(|view| view.name);
+        if let Some(why) = self.lacks("external-credential", external, found) {
             return self.blocked("named-credential", new.name, why);
         }
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
@@ -301,17 +318,14 @@ impl Importing<'_> {
         self.settle(thing, doing).await;
     }
 
-    pub(super) async fn permission_set(&mut self, new: PermissionSetDefinition) {
+    pub(super) async fn permission_set(&mut self, mut new: PermissionSetDefinition) {
         let (host, actor) = (self.host, self.actor);
         let old = match there(host.permission_set(actor, &new.name)) {
             Ok(old) => old,
             Err(error) => return self.blocked("permission-set", new.name, told(&error)),
         };
-        let lacking = new
-            .principals
-            .iter()
-            .find_map(|name| self.lacks("principal", name, &host.principal(actor, name).map(drop)));
-        if let Some(why) = lacking {
+        let find = |name: &str| host.principal(actor, name).map(|view| view.name);
+        if let Some(why) = self.lacks_any("principal", &mut new.principals, find) {
             return self.blocked("permission-set", new.name, why);
         }
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
@@ -334,17 +348,14 @@ impl Importing<'_> {
         self.settle(thing, doing).await;
     }
 
-    pub(super) async fn user(&mut self, new: UserDefinition) {
+    pub(super) async fn user(&mut self, mut new: UserDefinition) {
         let (host, actor) = (self.host, self.actor);
         let old = match there(host.user(actor, &new.name)) {
             Ok(old) => old,
             Err(error) => return self.blocked("user", new.name, told(&error)),
         };
-        let lacking = new
-            .permission_sets
-            .iter()
-            .find_map(|name| self.lacks("permission-set", name, &host.permission_set(actor, name).map(drop)));
-        if let Some(why) = lacking {
+        let find = |name: &str| host.permission_set(actor, name).map(|view| view.name);
+        if let Some(why) = self.lacks_any("permission-set", &mut new.permission_sets, find) {
             return self.blocked("user", new.name, why);
         }
         let mut missing = new.identities;
@@ -374,7 +385,7 @@ impl Importing<'_> {
         self.settle(thing, doing).await;
     }
 
-    pub(super) async fn connection(&mut self, new: ConnectionDefinition) {
+    pub(super) async fn connection(&mut self, mut new: ConnectionDefinition) {
         let (host, actor) = (self.host, self.actor);
         let old = match there(host.connection(actor, &new.name)) {
             Ok(old) => old,
@@ -392,18 +403,19 @@ impl Importing<'_> {
             needs,
             permission: Permission::ManageConnections,
         };
-        let connector = host.connector(actor, &new.connector).map(drop);
-        let named = new.named_credential.as_deref();
-        let provider = new.identity_provider.as_deref();
+        let connector = host.connector(actor, &new.connector).map(|_there| new.connector.clone());
+        let find_named = |name: &str| host.named_credential(actor, name).map(|view| view.name);
+        let find_provider = |name: &str| host.identity_provider(actor, name).map(|view| view.name);
+        let (named, provider) = (new.named_credential.as_mut(), new.identity_provider.as_mut());
         let lacking = [
-            self.lacks("connector", &new.connector, &connector),
-            named.and_then(|name| self.lacks("named-credential", name, &host.named_credential(actor, name).map(drop))),
-            provider
-                .and_then(|name| self.lacks("identity-provider", name, &host.identity_provider(actor, name).map(drop))),
+            self.lacks("connector", &mut new.connector, connector),
+            named.and_then(|name| self.lacks("named-credential", name, find_named(name))),
+            provider.and_then(|name| self.lacks("identity-provider", name, find_provider(name))),
         ];
         if let Some(why) = lacking.into_iter().flatten().next() {
             return self.blocked("connection", new.name, why);
         }
+        let named = new.named_credential.as_deref();
         let unfit = named.filter(|_| old.is_none()).and_then(|name| host.named_credential(actor, name).ok()?.problem);
         if let Some(why) = unfit {
             return self.blocked("connection", new.name, why);

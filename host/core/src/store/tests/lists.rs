@@ -1,6 +1,7 @@
 //! Lists, indexes and histories.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -196,7 +197,7 @@ fn connectors_are_listed_by_name_newest_version_first() {
         }
         Ok(())
     });
-    let listed = |found: Vec<Installed>| {
+    let listed = |found: Vec<Arc<Installed>>| {
         found.into_iter().map(|one| format!("{} {}", one.reference.name, one.reference.version)).collect::<Vec<_>>()
     };
     assert_eq!(
