@@ -155,6 +155,18 @@ fn a_flow_that_names_a_missing_connection_is_not_stored() {
 }
 
 #[test]
+fn no_flow_takes_a_step_within_a_path_for_its_id() {
+    let scene = Scene::http();
+    let flow = json!({"name": "Nightly", "status": "draft"});
+    for id in ["%2e", "%2e%2e"] {
+        let problem = scene.api.send(Method::PUT, &format!("/flows/{id}"), &flow).ended(422).json();
+        assert_eq!(wrong_fields(&problem), ["id"], "{problem:#}");
+    }
+    assert_eq!(scene.api.get("/flows").ended(200).json()["items"], json!([]));
+    scene.api.send(Method::PUT, "/flows/..nightly", &flow).ended(200);
+}
+
+#[test]
 fn flows_are_listed_by_id_and_forgotten_when_asked() {
     let scene = Scene::http();
     for id in ["c", "a", "b"] {

@@ -30,6 +30,10 @@ impl Flows {
         need(actor, Permission::ManageFlows)?;
         let id = flow_id(id)?;
         let mut problems = check(&put);
+        if matches!(id.as_str(), "." | "..") {
+            let words = format!("`{id}` is a step within a path, so no URL would lead to it; choose another id");
+            problems.push(FieldProblem::new("id", words));
+        }
         let uses = match &put.uses {
             None => None,
             Some(uses) => Some(self.store.read(|reader| Ok(resolve(reader, actor, uses, &mut problems)))??),

@@ -248,7 +248,7 @@ impl Host {
         call.need(Permission::ViewConnections)?;
         call.told(self.inner.connections.flows(&self.inner.connections.find(actor, key)?))
     }
-    /// Who changed it, newest first.
+    /// Who changed it, newest first: of its newest thousand versions. The audit tells of what was before.
     pub fn connection_history(
         &self,
         actor: &Actor,

@@ -19,6 +19,12 @@ const LONGEST_PAGE: usize = 1_000;
 /// One page looks at no more entries than this; then it gives a cursor, be it with no items at all.
 const LONGEST_SCAN: usize = 10_000;
 
+/// The history of a connection tells of so many of its newest versions; the audit tells of what was before.
+const KEPT_CHANGES: u64 = 1_000;
+
+/// So many lines go with each new one at most, where a file of an older binary has too many.
+const DROPPED_CHANGES: usize = 16;
+
 /// How many entries to step over before a new search from the root is cheaper.
 const SHORT_GAP: usize = 4;
 
@@ -301,13 +307,24 @@ impl Writer<'_> {
         self.remove(Table::Connections, id.as_bytes())
     }
 
-    /// Adds a line to the history of a connection.
+    /// Adds a line to the history of a connection, and drops those that are too old.
     pub(crate) fn append_change(&mut self, id: ConnectionId, change: &Change) -> Result<(), StoreError> {
         let key = codec::change(id, change.version);
         if self.get_with(Table::History, &key, |_| Ok(()))?.is_some() {
             return Err(StoreError::ChangeExists { id, version: change.version });
         }
-        self.insert_record(Table::History, &key, change)
+        self.insert_record(Table::History, &key, change)?;
+        let Some(last) = change.version.checked_sub(KEPT_CHANGES) else { return Ok(()) };
+        let (from, to) = (codec::change(id, 0), codec::change(id, last));
+        let mut entries = self.range(Table::History, Bound::Included(&from), Bound::Included(&to))?;
+        let mut old = Vec::new();
+        while old.len() < DROPPED_CHANGES
+            && let Some(entry) = entries.next()?
+        {
+            old.push(entry.key().to_vec());
+        }
+        drop(entries);
+        old.iter().try_for_each(|line| self.remove(Table::History, line).map(drop))
     }
 }
 

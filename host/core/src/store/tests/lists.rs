@@ -186,6 +186,23 @@ fn a_history_reads_from_the_newest_and_ends_with_its_connection() {
 }
 
 #[test]
+fn a_history_tells_of_the_newest_thousand_versions() {
+    let place = Place::new();
+    let store = place.open();
+    put(&store, [connection(1, "One"), connection(2, "Two")]);
+    write(&store, |writer| {
+        writer.append_change(id(2), &change(1))?;
+        (1..=1_003).try_for_each(|version| writer.append_change(id(1), &change(version)))
+    });
+    let oldest = |of, before| store.read(|reader| reader.history(id(of), before, 9)).unwrap().items;
+    assert_eq!(oldest(1, Some(6)), [change(5), change(4)]);
+    assert_eq!(oldest(2, None), [change(1)]);
+    // Versions that left no line are versions all the same.
+    write(&store, |writer| writer.append_change(id(1), &change(2_002)));
+    assert_eq!(oldest(1, Some(21)), [change(20)]);
+}
+
+#[test]
 fn connectors_are_listed_by_name_newest_version_first() {
     let place = Place::new();
     let store = place.open();
