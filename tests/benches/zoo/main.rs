@@ -194,7 +194,7 @@ impl Cage {
             while !over.load(Ordering::Relaxed) {
                 let path = match by_connection {
                     true => {
-                        let name = format!("Honest {number}");
+                        let name = format!("Honest-{number}");
                         api.post("/connections", &connection(&name, &self.good.origin())).ended(201);
                         format!("/connections/{name}")
                     }
@@ -203,7 +203,7 @@ impl Cage {
                         "/connectors/echo".to_owned()
                     }
                 };
-                api.call(Method::DELETE, &path.replace(' ', "%20"), &[], Bytes::new()).ended(204);
+                api.call(Method::DELETE, &path, &[], Bytes::new()).ended(204);
                 rounds.fetch_add(1, Ordering::Relaxed);
             }
         });

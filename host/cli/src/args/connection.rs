@@ -31,7 +31,7 @@ pub(crate) enum Verb {
     Delete(Switch),
     /// Flows that use it
     Flows(Key),
-    /// Who changed it, newest first
+    /// Who changed it, newest first: its newest 1,000 versions
     History(History),
     /// What was done with it and to it, newest first: tests, requests, renewals
     Activity(Activity),

@@ -262,17 +262,14 @@ fn target(permit: &Permit, uri: &Uri) -> Result<(Uri, Option<Origin>), Error> {
         let origin = Url::parse(&uri.to_string()).ok().as_ref().and_then(Origin::of);
         return Ok((uri.clone(), origin));
     }
-    if uri.authority().is_some() {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    if uri.authority().is_some() || !path.starts_with('/') {
         return Err(Error::field("url", "a path begins with `/`; write it so, or give a whole URL"));
     }
     let origin = permit
         .origins()
         .first()
         .ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    if !path.starts_with('/') {
-        return Err(Error::field("url", "a path begins with `/`; write it so, or give a whole URL"));
-    }
     let uri = format!("{origin}{path}").parse();
     let uri = uri.map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))?;
     Ok((uri, Some(origin.clone())))

@@ -140,7 +140,7 @@ pub(super) async fn flows(State(host): State<Host>, who: Who, Path(key): Path<St
     Ok(Json(host.connection_flows(&who, &key)?))
 }
 
-/// Who changed it, newest first.
+/// Who changed it, newest first: of its newest 1,000 versions.
 #[utoipa::path(get, operation_id = "connections.history", path = "/api/v1/connections/{key}/history", tag = "connections", params(("key" = String, Path), Cursor), responses((status = 200, body = Page<Change>)))]
 pub(super) async fn history(
     State(host): State<Host>,

@@ -1,7 +1,6 @@
 //! The chain itself: how a record is bound to the one before it, and how that is checked.
 
 use std::fmt;
-use std::io::Write as _;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,6 @@ use super::AuditEvent;
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";
 const BEHIND_HASH: &[u8] = b"\"}";
 const HASH: usize = 64;
-/// Most records are shorter.
-const LINE: usize = 1 << 10;
 const TAIL: usize = BEFORE_HASH.len() + HASH + BEHIND_HASH.len();
 
 /// One record of the chain.
@@ -50,15 +47,17 @@ impl AuditLink {
 
     /// The line of a record that continues this one, and its own link.
     pub(crate) fn continued(&self, event: &AuditEvent) -> Result<(Vec<u8>, Self), serde_json::Error> {
+        #[derive(Serialize)]
+        struct Hashed<'a> {
+            seq: u64,
+            #[serde(flatten)]
+            event: &'a AuditEvent,
+            prev: &'a str,
+        }
         let seq = self.seq + 1;
-        // As `AuditRecord` is written, which takes twice as long: its place before the event's fields, its links behind them.
-        let mut line = Vec::with_capacity(LINE);
-        write!(line, "{{\"seq\":{seq},").map_err(serde_json::Error::io)?;
-        let brace = line.len();
-        serde_json::to_writer(&mut line, event)?;
-        line.remove(brace);
+        let mut line = serde_json::to_vec(&Hashed { seq, event, prev: &self.hash })?;
+        // The brace that ends the object: the hash goes before it.
         line.pop();
-        write!(line, ",\"prev\":\"{}\"", self.hash).map_err(serde_json::Error::io)?;
         let hash = hex::encode(Sha256::digest(&line));
         line.extend_from_slice(BEFORE_HASH);
         line.extend_from_slice(hash.as_bytes());
