@@ -167,6 +167,21 @@ fn no_flow_takes_a_step_within_a_path_for_its_id() {
 }
 
 #[test]
+fn the_command_takes_no_step_within_a_path_for_a_name() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    for command in [
+        &["flow", "put", "..", "--name", "Nightly", "--status", "draft"][..],
+        &["flow", "remove", "."],
+        &["connection", "show", ".."],
+        &["connection", "delete", ""],
+    ] {
+        let run = scene.world.run(command).ended(2);
+        assert!(run.err.contains("no name"), "{command:?}: {}", run.err);
+    }
+}
+
+#[test]
 fn flows_are_listed_by_id_and_forgotten_when_asked() {
     let scene = Scene::http();
     for id in ["c", "a", "b"] {

@@ -85,7 +85,7 @@ impl Client {
         self.call(Method::DELETE, path)
     }
 
-    /// A call of the API. Each part of the path is one segment, whatever it contains.
+    /// A call of the API. Each part of the path is one segment, whatever it contains; one that no URL can hold is told when it is sent.
     pub(crate) fn call(&self, method: Method, path: &[&str]) -> Call<'_> {
         let mut target = match &self.way {
             Way::Wire(wire) => wire.base().clone(),
@@ -97,7 +97,9 @@ impl Client {
             .pop_if_empty()
             .extend(["api", "v1"])
             .extend(path);
-        Call { client: self, method, target, headers: Vec::new(), body: Body::empty() }
+        // These are what a URL steps over, however they are written.
+        let step = path.iter().find(|part| matches!(**part, "" | "." | "..")).map(|part| (*part).to_owned());
+        Call { client: self, method, target, step, headers: Vec::new(), body: Body::empty() }
     }
 
     async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
@@ -126,6 +128,8 @@ pub(crate) struct Call<'a> {
     client: &'a Client,
     method: Method,
     target: Url,
+    /// A part of the path that can be none.
+    step: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Body,
 }
@@ -159,6 +163,10 @@ impl Call<'_> {
 
     /// The answer, whatever it says.
     pub(crate) async fn response(self) -> Result<Response<Body>, Error> {
+        if let Some(step) = self.step {
+            let hint = "what has such a name is reached by its id";
+            return Err(Error::input_hint(format!("`{step}` is no name that a path can lead to"), hint));
+        }
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.target.as_str().parse().map_err(|error| {
