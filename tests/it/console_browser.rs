@@ -169,8 +169,26 @@ fn a_connection_that_a_flow_uses_is_not_deleted_and_windows_close_by_key() {
     window.reads("Orders can't be deleted now");
     scene.api.get("/connections/Orders").ended(200);
     window.press("Escape");
+    window.until("the page without a window", || window.all("dialog", "").is_empty().then_some(()));
     window.press("/");
     window.until("the search", || (window.focused() == "find").then_some(()));
+}
+
+#[test]
+fn whoever_goes_on_as_a_window_closes_is_not_called_back() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    let Some(window) = entered(&scene, "whoever_goes_on_as_a_window_closes_is_not_called_back") else { return };
+    window.go("link", "Orders");
+    window.click("link", "Delete");
+    window.find("dialog", "Delete Orders?");
+    // Faster than any hand: the key comes before the page is told that its window is closed.
+    window.script(
+        "document.querySelector('dialog').close();
+        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}));",
+    );
+    window.until("the page without a window", || window.all("dialog", "").is_empty().then_some(()));
+    assert_eq!(window.focused(), "find");
 }
 
 #[test]

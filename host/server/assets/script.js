@@ -126,7 +126,13 @@
             const dialog = document.createElement("dialog");
             dialog.setAttribute("aria-labelledby", "window-title");
             dialog.append(window_);
-            dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+            dialog.addEventListener("close", () => {
+                // Told a moment after it is closed: whoever went on meanwhile stays where they are.
+                const there = document.activeElement;
+                const elsewhere = there && there !== document.body && !dialog.contains(there);
+                dialog.remove();
+                if (!elsewhere) link.focus();
+            });
             document.body.append(dialog);
             begin(dialog);
             dialog.showModal();
