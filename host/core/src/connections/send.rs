@@ -259,7 +259,8 @@ fn told(response: http::Response<egress::Body>, failure: Option<Failure>) -> htt
 /// A path stands on the connection's first origin; a URL is judged by the policy like any other.
 fn target(permit: &Permit, uri: &Uri) -> Result<(Uri, Option<Origin>), Error> {
     if uri.scheme().is_some() {
-        let origin = Url::parse(&uri.to_string()).ok().as_ref().and_then(Origin::of);
+        let known = permit.origins().iter().find(|origin| origin.is_written_in(uri)).cloned();
+        let origin = known.or_else(|| Url::parse(&uri.to_string()).ok().as_ref().and_then(Origin::of));
         return Ok((uri.clone(), origin));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());

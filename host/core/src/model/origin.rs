@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use http::Uri;
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 /// An http or https origin in the form that `url` normalises to, which is also the form that is dialled.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Origin {
     scheme: String,
     host: String,
@@ -75,6 +76,19 @@ impl Origin {
         self.port
     }
 
+    /// Whether this URI is written in the very words of the origin. One that is not may be of it all the same.
+    pub(crate) fn is_written_in(&self, uri: &Uri) -> bool {
+        let Some(authority) = uri.authority() else { return false };
+        let Some(behind) = authority.as_str().strip_prefix(self.host.as_str()) else { return false };
+        let port = match (behind, authority.port_u16()) {
+            ("", _) if self.scheme == "https" => 443,
+            ("", _) => 80,
+            (_, Some(port)) if !behind.contains('@') => port,
+            (_, _) => return false,
+        };
+        uri.scheme_str() == Some(&self.scheme) && authority.host() == self.host && port == self.port
+    }
+
     fn of_text(text: &str) -> Result<Self, OriginError> {
         let url = Url::parse(text)?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -118,9 +132,9 @@ impl TryFrom<String> for Origin {
     }
 }
 
-impl From<Origin> for String {
-    fn from(origin: Origin) -> String {
-        origin.to_string()
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -136,6 +150,8 @@ impl fmt::Display for Origin {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -170,5 +186,38 @@ mod tests {
             assert_eq!(dots.parse::<Origin>(), Err(OriginError::EmptyLabel), "{dots}");
         }
         assert_eq!("ftp://example.com".parse::<Origin>(), Err(OriginError::Scheme { scheme: "ftp".into() }));
+    }
+
+    #[test]
+    fn a_uri_in_the_words_of_an_origin_is_known_without_being_parsed() {
+        let origin = |text: &str| text.parse::<Origin>().unwrap();
+        for (of, uri, written) in [
+            ("https://example.com", "https://example.com/x?y", true),
+            ("https://example.com", "https://example.com:443/x", true),
+            ("http://example.com:8080", "http://example.com:8080", true),
+            ("http://[::1]:8080", "http://[::1]:8080/x", true),
+            ("https://example.com", "/x", false),
+            ("https://example.com", "http://example.com/x", false),
+            ("https://example.com", "https://example.com:80/x", false),
+            ("https://example.com", "https://example.com.evil.example/x", false),
+            ("https://example.com", "https://example.com@evil.example/x", false),
+            ("https://example.com", "https://example.com:443@evil.example/x", false),
+        ] {
+            assert_eq!(origin(of).is_written_in(&uri.parse().unwrap()), written, "{of} in {uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_in_a_uri_is_what_is_dialled(
+            of in r"https?://(a|a\.b|127\.0\.0\.1|\[::1\])(:(80|443|8080))?",
+            uri in r"https?://(x:y@|a:80@|a@)?(a|A|a\.|a\.b|127\.1|127\.0\.0\.1|\[::1\]|\[0::1\])(:(80|443|8080|080)?)?(/|/@b|\?b|/\.\.)?",
+        ) {
+            let origin: Origin = of.parse().unwrap();
+            let Ok(parsed) = uri.parse::<Uri>() else { return Ok(()) };
+            if origin.is_written_in(&parsed) {
+                prop_assert_eq!(Origin::of(&Url::parse(&uri).unwrap()), Some(origin));
+            }
+        }
     }
 }

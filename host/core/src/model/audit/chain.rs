@@ -14,6 +14,9 @@ const BEHIND_HASH: &[u8] = b"\"}";
 const HASH: usize = 64;
 const TAIL: usize = BEFORE_HASH.len() + HASH + BEHIND_HASH.len();
 
+/// What most records fit in.
+const LINE: usize = 1 << 10;
+
 /// One record of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -55,7 +58,8 @@ impl AuditLink {
             prev: &'a str,
         }
         let seq = self.seq + 1;
-        let mut line = serde_json::to_vec(&Hashed { seq, event, prev: &self.hash })?;
+        let mut line = Vec::with_capacity(LINE);
+        serde_json::to_writer(&mut line, &Hashed { seq, event, prev: &self.hash })?;
         // The brace that ends the object: the hash goes before it.
         line.pop();
         let hash = hex::encode(Sha256::digest(&line));
