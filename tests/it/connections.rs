@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use turnbuckle_tests::upstream::Reply;
+use turnbuckle_tests::upstream::{Reply, Upstream};
 
 use crate::scene::{Scene, TOKEN, wrong_fields};
 
@@ -304,4 +304,23 @@ fn pages_follow_each_other_by_cursor_in_the_order_of_names() {
     assert_eq!(found("status=needs-reconnect"), [json!("delta")]);
     assert_eq!(found("text=LPH"), [json!("Alpha")]);
     assert_eq!(found("connector=github"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_list_says_of_each_connection_where_its_requests_go_as_its_own_page_does() {
+    let elsewhere = Upstream::start();
+    let scene = Scene::opened(&["http"], &[&elsewhere]);
+    let (here, there) = (scene.upstream.origin(), elsewhere.origin());
+    for (name, url) in [("a", &here), ("b", &here), ("c", &there), ("d", &there), ("e", &here)] {
+        let mut new = scene.bearer(name, TOKEN);
+        new["settings"]["url"] = json!(url);
+        scene.api.post("/connections", &new).ended(201);
+    }
+    let page = scene.api.get("/connections").ended(200).json();
+    let listed = page["items"].as_array().unwrap();
+    let origins: Vec<_> = listed.iter().map(|item| item["origins"][0].as_str().unwrap()).collect();
+    assert_eq!(origins, [&here, &here, &there, &there, &here]);
+    for item in listed {
+        assert_eq!(*item, scene.api.get(&format!("/connections/{}", item["name"].as_str().unwrap())).json());
+    }
 }

@@ -117,7 +117,7 @@ impl Connections {
     }
 
     pub(crate) fn view(&self, actor: &Actor, connection: Connection) -> Result<ConnectionView, Error> {
-        Ok(self.store.read(|reader| viewed(reader, actor, connection))?)
+        Ok(self.store.read(|reader| viewed(reader, actor, connection, None))?)
     }
 
     pub(crate) fn installed(&self, connection: &Connection) -> Result<Arc<Installed>, Error> {
@@ -147,8 +147,10 @@ impl Connections {
         };
         Ok(self.store.read(|reader| {
             let page = reader.connections(&query)?;
-            let views = page.items.into_iter().map(|connection| viewed(reader, actor, connection));
-            let items = views.collect::<Result<_, _>>()?;
+            let mut items = Vec::with_capacity(page.items.len());
+            for connection in page.items {
+                items.push(viewed(reader, actor, connection, items.last())?);
+            }
             Ok(Page { items, next: page.next })
         })?)
     }
@@ -398,16 +400,24 @@ fn progress(verdict: &Verdict) -> Progress {
     if verdict.passed() { Progress::Passed } else { Progress::Failed }
 }
 
-/// A connection as people see it.
-fn viewed(reader: &Reader<'_>, actor: &Actor, connection: Connection) -> Result<ConnectionView, StoreError> {
+/// A connection as people see it, in a list behind another one.
+fn viewed(
+    reader: &Reader<'_>,
+    actor: &Actor,
+    connection: Connection,
+    before: Option<&ConnectionView>,
+) -> Result<ConnectionView, StoreError> {
     let flows = reader.count_flows_using(connection.id)?;
     let credential = reader.credential(connection.id)?;
-    let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
     let nothing = BTreeMap::new();
     let visible = credential.as_ref().map_or(&nothing, |credential| &credential.visible);
-    let origins = match &connection.named_credential {
-        Some(named) => Credentials::url_of(reader, named)?.into_iter().collect(),
-        None => installed.map(|installed| origins(&installed, &connection, visible)).unwrap_or_default(),
+    let origins = match (&connection.named_credential, before) {
+        (Some(named), _) => Credentials::url_of(reader, named)?.into_iter().collect(),
+        (None, Some(before)) if alike(&connection, visible, before) => before.origins.clone(),
+        (None, _) => {
+            let installed = reader.connector(&connection.connector.name, &connection.connector.version)?;
+            installed.map(|installed| origins(&installed, &connection, visible)).unwrap_or_default()
+        }
     };
     // Who may give a right is told which one is missing.
     let missing_permission = match actor.may(Permission::ManageSetup) {
@@ -415,6 +425,17 @@ fn viewed(reader: &Reader<'_>, actor: &Actor, connection: Connection) -> Result<
         false => None,
     };
     Ok(ConnectionView { missing_permission, ..ConnectionView::of(connection, credential, origins, flows) })
+}
+
+/// Whether its requests may go where those of another one may: both are set up in the same way, as most of a list are.
+fn alike(connection: &Connection, visible: &BTreeMap<String, String>, other: &ConnectionView) -> bool {
+    let nothing = BTreeMap::new();
+    let brought = other.credential.as_ref().map_or(&nothing, |credential| &credential.visible);
+    other.named_credential.is_none()
+        && other.connector == connection.connector
+        && other.protocol == connection.protocol
+        && other.settings == connection.settings
+        && brought == visible
 }
 
 /// Where its requests may go, for people; empty where its settings do not resolve.
