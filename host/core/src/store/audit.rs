@@ -42,23 +42,37 @@ impl Default for Retention {
     }
 }
 
-/// Where the chain ends while a commit is made.
+/// What a commit appends to the chain. It waits for the end of the commit: all at once costs much less than one by one.
 #[derive(Debug, Default)]
-pub(super) struct Head {
-    /// With what the job under way appended.
+pub(super) struct Appended {
+    /// Where the chain ends with it.
     now: Option<AuditLink>,
-    /// With what the jobs before it appended.
+    records: Vec<Record>,
+    /// The same without what the job under way appended.
     kept: Option<AuditLink>,
+    kept_records: usize,
     latest: Timestamp,
 }
 
-impl Head {
-    pub(super) fn keep(&mut self) {
+#[derive(Debug)]
+struct Record {
+    seq: u64,
+    enveloped: Vec<u8>,
+    connection: Option<ConnectionId>,
+}
+
+impl Appended {
+    /// Says whether the job under way appended anything.
+    pub(super) fn keep(&mut self) -> bool {
+        let grew = self.records.len() > self.kept_records;
         self.kept.clone_from(&self.now);
+        self.kept_records = self.records.len();
+        grew
     }
 
     pub(super) fn undo(&mut self) {
         self.now.clone_from(&self.kept);
+        self.records.truncate(self.kept_records);
     }
 }
 
@@ -178,19 +192,27 @@ impl Writer<'_> {
         };
         let unwritable = |error| StoreError::Record { table: Table::Audit.name(), source: Some(Box::new(error)) };
         let (line, next) = head.continued(event).map_err(unwritable)?;
-        self.insert(Table::Audit, &next.seq.to_be_bytes(), &codec::enveloped(&line))?;
-        if let Some(id) = connection_of(&event.object) {
-            self.insert(Table::AuditByConnection, &codec::done_to(id, next.seq), b"")?;
-        }
+        let connection = connection_of(&event.object);
+        self.audit.records.push(Record { seq: next.seq, enveloped: codec::enveloped(&line), connection });
         self.audit.now = Some(next);
         self.audit.latest = self.audit.latest.max(event.at);
         Ok(())
     }
 
-    /// Writes where the chain ends, once for all jobs of a commit, and drops what is too old.
+    /// Writes what was appended and where the chain ends, once for all jobs of a commit, and drops what is too old.
     pub(super) fn seal_audit(&mut self, retention: Retention) -> Result<(), StoreError> {
         let Some(head) = self.audit.kept.clone() else { return Ok(()) };
         let before = self.audit_head()?;
+        let records = std::mem::take(&mut self.audit.records);
+        self.append(
+            Table::Audit,
+            records.iter().map(|record| (record.seq.to_be_bytes(), record.enveloped.as_slice())),
+        )?;
+        let mut done: Vec<_> = records.iter().filter_map(|record| Some((record.connection?, record.seq))).collect();
+        done.sort_unstable();
+        for with_one in done.chunk_by(|one, next| one.0 == next.0) {
+            self.append(Table::AuditByConnection, with_one.iter().map(|(id, seq)| (codec::done_to(*id, *seq), b"")))?;
+        }
         self.insert_record(Table::Meta, HEAD.as_bytes(), &head)?;
         let most = 2 * (head.seq - before.seq) + STEP;
         let oldest = self.audit.latest.checked_sub(SignedDuration::from_hours(24 * i64::from(retention.days)));

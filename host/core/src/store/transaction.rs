@@ -4,12 +4,13 @@ use std::cell::OnceCell;
 use std::ops::{Bound, Deref};
 
 use redb::{
-    AccessGuard, Range, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata as _, WriteTransaction,
+    AccessGuard, CursorError, Range, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata as _,
+    WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::audit::Head;
+use super::audit::Appended;
 use super::codec;
 use super::error::StoreError;
 use super::events::Told;
@@ -179,7 +180,7 @@ impl Entry<'_> {
 pub(crate) struct Writer<'t> {
     reader: Reader<'t>,
     undo: Vec<Undo>,
-    pub(super) audit: Head,
+    pub(super) audit: Appended,
     /// Whether anything was touched that says who may use what.
     pub(super) setup: bool,
     /// Whether anything was touched that pages show.
@@ -207,7 +208,7 @@ impl<'t> Writer<'t> {
     pub(super) fn of(transaction: &'t WriteTransaction, known: &'t Known, schedule: Schedule) -> Self {
         let tables = std::array::from_fn(|_| OnceCell::new());
         let reader = Reader { source: Source::Batch(Box::new(Batch { transaction, tables })), known };
-        let (audit, told) = (Head::default(), Told::default());
+        let (audit, told) = (Appended::default(), Told::default());
         Self { reader, undo: Vec::new(), audit, setup: false, shown: false, schedule, told }
     }
 
@@ -230,6 +231,33 @@ impl<'t> Writer<'t> {
         self.insert(table, key, &bytes)
     }
 
+    /// Puts these behind what stands before the first of them, in their order: one search and full pages instead of a search
+    /// and half a page for each. What some entry that is there already does not let in so is put in by itself. Belongs to no
+    /// job, and is not undone.
+    pub(super) fn append<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        table: Table,
+        entries: impl Iterator<Item = (K, V)>,
+    ) -> Result<(), StoreError> {
+        let mut entries = entries.peekable();
+        let Some((first, _)) = entries.peek() else { return Ok(()) };
+        let place = self.table(table)?;
+        let mut cursor = place.upper_bound_mut(Bound::Excluded(first.as_ref())).map_err(StoreError::engine)?;
+        let mut out_of_place = Vec::new();
+        for (key, value) in entries {
+            match cursor.insert_before(key.as_ref(), value.as_ref()) {
+                Ok(()) => {}
+                Err(CursorError::UnorderedKey) => out_of_place.push((key, value)),
+                Err(error) => return Err(StoreError::engine(error)),
+            }
+        }
+        cursor.close().map_err(StoreError::engine)?;
+        for (key, value) in out_of_place {
+            place.insert(key.as_ref(), value.as_ref()).map_err(StoreError::engine)?;
+        }
+        Ok(())
+    }
+
     /// Says whether there was something to remove.
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         let before = self.table(table)?.remove(key).map_err(StoreError::engine)?;
@@ -242,9 +270,9 @@ impl<'t> Writer<'t> {
 
     /// Keeps what was changed since the last job. Says whether that is anything.
     pub(super) fn keep(&mut self) -> bool {
-        let changed = !self.undo.is_empty();
+        let recorded = self.audit.keep();
+        let changed = recorded || !self.undo.is_empty();
         self.undo.clear();
-        self.audit.keep();
         changed
     }
 

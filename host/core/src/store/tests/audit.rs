@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::tables::Table;
 use super::super::{Retention, StoreError};
 use super::{Options, Place, Store, wait, write};
 use crate::model::audit::{AuditAction, AuditEvent, AuditFilter, AuditKind, AuditObject, AuditRecord};
@@ -45,6 +46,19 @@ fn a_job_that_is_undone_leaves_no_record_and_no_gap() {
     let kept: Vec<_> = kept.map(|(number, _)| number.to_string()).collect();
     assert_eq!(kept.len(), 25);
     assert_eq!(names(&store), kept);
+}
+
+#[test]
+fn records_that_somebody_put_behind_the_end_are_written_over_and_stop_nobody() {
+    let place = Place::new();
+    let store = place.open();
+    write(&store, |writer| writer.audit(&event("first")));
+    write(&store, |writer| {
+        writer.insert(Table::Audit, &3_u64.to_be_bytes(), b"forged")?;
+        writer.insert(Table::Audit, &5_u64.to_be_bytes(), b"forged")
+    });
+    write(&store, |writer| (2..=6).try_for_each(|number| writer.audit(&event(&number.to_string()))));
+    assert_eq!(names(&store), ["first", "2", "3", "4", "5", "6"]);
 }
 
 #[test]
