@@ -110,9 +110,10 @@ fn an_import_changes_what_differs_and_says_what() {
 }
 
 #[test]
-fn a_text_written_by_hand_may_leave_defaults_out_and_write_names_in_any_case_and_settles_all_the_same() {
+fn a_text_written_by_hand_leaves_defaults_out_and_writes_names_and_urls_in_any_case_and_settles_all_the_same() {
     let scene = Scene::http();
     let url = scene.upstream.origin();
+    let shouted = url.to_uppercase();
     scene.upstream.on("POST", "/token", |_| Reply::json(200, &json!({"access_token": TOKEN, "expires_in": 3600})));
     let text = format!(
         r#"
@@ -131,7 +132,7 @@ settings = {{ client-id = "robot" }}
 
 [[named-credentials]]
 name = "api"
-url = "{url}"
+url = " {shouted}/"
 external-credential = "Api"
 
 [[permission-sets]]

@@ -192,7 +192,7 @@ impl Importing<'_> {
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("connector", new.connector != old.connector.as_str()),
                 ("protocol", new.protocol != old.protocol),
-                ("client-id", new.client_id != old.client_id),
+                ("client-id", !same(&new.client_id, &old.client_id)),
                 ("settings", differ(&new.settings, &old.settings)),
             ])
         });
@@ -299,7 +299,7 @@ impl Importing<'_> {
         let fields = old.as_ref().map_or_else(Vec::new, |old| {
             differing([
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
-                ("url", new.url != old.url),
+                ("url", !same(&new.url, &old.url)),
                 ("external-credential", new.external_credential != old.external_credential),
                 ("enabled", new.enabled != old.enabled),
             ])
@@ -527,11 +527,14 @@ fn differing<const N: usize>(fields: [(&str, bool); N]) -> Vec<String> {
 
 /// Whether anything that the text says is not so. What it leaves out stays, defaults above all; a blank value is to go.
 fn differ(new: &BTreeMap<String, String>, old: &BTreeMap<String, String>) -> bool {
-    let same = |new: &str, old: &str| {
-        let origin = |text: &str| text.parse::<Origin>().ok();
-        new == old || origin(new).is_some_and(|new| origin(old) == Some(new))
-    };
-    new.iter().any(|(name, value)| !same(value.trim(), old.get(name).map_or("", String::as_str)))
+    new.iter().any(|(name, value)| !same(value, old.get(name).map_or("", String::as_str)))
+}
+
+/// Whether a text would be kept as what is there: without space around it, and an origin in its normal form.
+fn same(new: &str, old: &str) -> bool {
+    let origin = |text: &str| text.parse::<Origin>().ok();
+    let new = new.trim();
+    new == old || origin(new).is_some_and(|new| origin(old) == Some(new))
 }
 
 /// Whether an account of the text is this one, which may have got its subject since.
