@@ -400,7 +400,7 @@ fn progress(verdict: &Verdict) -> Progress {
     if verdict.passed() { Progress::Passed } else { Progress::Failed }
 }
 
-/// A connection as people see it, in a list behind another one.
+/// A connection as people see it; in a list, `before` is the one above it.
 fn viewed(
     reader: &Reader<'_>,
     actor: &Actor,

@@ -184,7 +184,7 @@ impl Reader<'_> {
 }
 
 impl Writer<'_> {
-    /// Appends a record, which stays or goes with everything else that this job does.
+    /// Appends a record, which stays or goes with everything else that this job does. No table has it before the commit ends.
     pub(crate) fn audit(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
         let head = match self.audit.now.take() {
             Some(head) => head,
