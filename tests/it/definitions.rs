@@ -13,7 +13,7 @@ fn filled() -> Scene {
     let scene = Scene::http();
     let url = scene.upstream.origin();
     let provider = json!({
-        "connector": "http", "protocol": "oauth2", "client-id": "app", "client-secret": TOKEN,
+        "connector": "http", "protocol": "oauth2", "client-id": "https://app.example", "client-secret": TOKEN,
         "settings": {"authorization-server": url},
     });
     put(&scene.api, "/setup/identity-providers/login", &provider).ended(200);
@@ -87,6 +87,8 @@ fn an_import_changes_what_differs_and_says_what() {
     orders["description"] = json!("of the shop");
     orders["enabled"] = json!(false);
     definitions["named-credentials"][0]["enabled"] = json!(false);
+    // A client id means what its service says, were it written like a URL.
+    definitions["identity-providers"][0]["client-id"] = json!(" https://App.example ");
     let ask = |dry_run: bool| {
         let body = json!({"definitions": definitions, "dry-run": dry_run});
         scene.api.post("/host/definitions", &body).ended(200).json()
@@ -98,6 +100,7 @@ fn an_import_changes_what_differs_and_says_what() {
     assert_eq!(
         json!(changed),
         json!([
+            {"kind": "identity-provider", "name": "login", "action": "change", "fields": ["client-id"]},
             {"kind": "named-credential", "name": "legacy", "action": "change", "fields": ["enabled"]},
             {"kind": "connection", "name": "Orders", "action": "change", "fields": ["description", "enabled"]},
         ])

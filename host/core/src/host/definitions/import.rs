@@ -192,7 +192,7 @@ impl Importing<'_> {
                 ("label", new.label.as_ref().is_some_and(|label| *label != old.label)),
                 ("connector", new.connector != old.connector.as_str()),
                 ("protocol", new.protocol != old.protocol),
-                ("client-id", !same(&new.client_id, &old.client_id)),
+                ("client-id", new.client_id.trim() != old.client_id),
                 ("settings", differ(&new.settings, &old.settings)),
             ])
         });
