@@ -163,6 +163,32 @@ fn a_connector_that_attacks_while_it_tests_fails_alone() {
     each_attack_ends_as_it_must(Stage::Test);
 }
 
+/// The connector wakes up as the service's time is over, and says what it makes of that: too late.
+#[test]
+fn a_test_that_outlasts_its_time_says_so_whatever_the_connector_says_of_it() {
+    let hostile = service::start();
+    let world = World::new(BINARY);
+    world.configure(&format!("[egress]\nallow = [{:?}]\n[limits]\ntest-seconds = 1\n", hostile.origin()));
+    let server = world.serve();
+    install(&server.api(), "zoo");
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let (api, hostile) = (server.api(), &hostile);
+            scope.spawn(move || {
+                let drip = json!({"attack": "ask", "path": "/answer/drip"});
+                let made = connect(&api, &format!("Drip {number}"), &hostile.origin(), &drip, TOKEN).ended(201).json();
+                let verdict = &made["verdict"];
+                assert_eq!(verdict["kind"], "timeout", "{made:#}");
+                assert_eq!(verdict["message"], "the connector did not answer within 1000 ms", "{made:#}");
+                if let Some(why) = verdict["exchanges"][0]["error"].as_str() {
+                    assert!(why.contains(" took longer than 1 s for ") || why.contains(" ms for "), "{made:#}");
+                }
+            });
+        }
+    });
+    ended_well(server);
+}
+
 #[test]
 fn no_attack_of_the_zoo_is_left_out() {
     let zoo = "tests/guests/zoo/src";

@@ -302,7 +302,7 @@ impl Connections {
     }
 
     async fn probe_with(&self, connection: &Connection, usable: &Usable) -> Probed {
-        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + self.test_wall));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), self.test_wall));
         let guest = credentials::guest(connection, &usable.visible);
         let now = || self.outside.now();
         probe::probe(&self.runtime, &connection.connector.digest, &guest, usable.permit.clone(), call, now).await

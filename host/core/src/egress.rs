@@ -335,7 +335,7 @@ impl Sending<'_> {
         let connecting = limits.connect.min(self.timeouts.connect.unwrap_or(Duration::MAX));
         let after = patience.saturating_add(connecting).max(Duration::from_millis(1));
         // One timer for both ends: each costs every request.
-        let left = self.call.deadline.saturating_duration_since(Instant::now());
+        let left = self.call.deadline().saturating_duration_since(Instant::now());
         let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
         let mut sending = std::pin::pin!(out_of_spans(client.execute(request)));
         loop {
@@ -344,7 +344,7 @@ impl Sending<'_> {
                 Ok(Ok(response)) => return Ok(response.into()),
                 Ok(Err(error)) => return Err(self.failure(&error, &route)),
                 // The answer can't begin before the request has ended: as long as it goes on, the service is not late.
-                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline => {}
+                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline() => {}
                 Err(_) => return Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
             }
         }
@@ -353,10 +353,10 @@ impl Sending<'_> {
     /// Ends with the call.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, EgressError> {
         let started = Instant::now();
-        match tokio::time::timeout_at(self.call.deadline, work).await {
+        match tokio::time::timeout_at(self.call.deadline(), work).await {
             Ok(done) => Ok(done),
             Err(_) => {
-                let after = self.call.deadline.saturating_duration_since(started);
+                let after = self.call.deadline().saturating_duration_since(started);
                 Err(EgressError::Timeout { origin: self.entry.origin(), phase: Phase::Call, after })
             }
         }

@@ -1,7 +1,7 @@
 //! A request through a connection, for a person or a flow: the very path of a guest's requests.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use http::Uri;
@@ -133,7 +133,7 @@ impl Connections {
         usable: &Usable,
         request: http::Request<egress::Body>,
     ) -> Result<http::Response<egress::Body>, Error> {
-        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + WHOLE));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), WHOLE));
         Ok(self.egress.send(&usable.permit, &call, request, Timeouts::default()).await?)
     }
 

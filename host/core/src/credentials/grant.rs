@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -169,7 +168,7 @@ impl Credentials {
     fn call(&self) -> Arc<Call> {
         let limits = self.egress.limits().clone();
         let patience = limits.connect + limits.first_byte + limits.between_bytes;
-        Arc::new(Call::new(limits, Instant::now() + patience))
+        Arc::new(Call::new(limits, patience))
     }
 
     /// What is stored of a connection's credential, open: to take it back after it is gone from here.

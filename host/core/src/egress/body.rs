@@ -150,6 +150,8 @@ pub(super) struct Receiving {
     inner: reqwest::Body,
     left: u64,
     idle: Duration,
+    /// What is left of the call as it begins.
+    rest: Duration,
     pause: Option<Pin<Box<Sleep>>>,
     watch: Watch,
     done: bool,
@@ -171,7 +173,8 @@ impl Watch {
 impl Receiving {
     pub(super) fn new(inner: reqwest::Body, idle: Duration, watch: Watch) -> Self {
         let left = watch.call.limits.response_body;
-        Self { inner, left, idle, pause: None, watch, done: false }
+        let rest = watch.call.deadline().saturating_duration_since(Instant::now());
+        Self { inner, left, idle, rest, pause: None, watch, done: false }
     }
 
     fn fail(&mut self, error: EgressError) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
@@ -180,14 +183,21 @@ impl Receiving {
         Poll::Ready(Some(Err(error)))
     }
 
+    fn outlasted(&mut self) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        let origin = self.watch.entry.origin();
+        self.fail(EgressError::Timeout { origin, phase: Phase::Call, after: self.rest })
+    }
+
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
-        let (idle, deadline) = (self.idle, self.watch.call.deadline);
+        let (idle, deadline) = (self.idle, self.watch.call.deadline());
         let wake = (Instant::now() + idle).min(deadline);
         let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake)));
         ready!(pause.as_mut().poll(cx));
-        let phase = if pause.deadline() >= deadline { Phase::Call } else { Phase::BetweenBytes };
+        if pause.deadline() >= deadline {
+            return self.outlasted();
+        }
         let origin = self.watch.entry.origin();
-        self.fail(EgressError::Timeout { origin, phase, after: idle })
+        self.fail(EgressError::Timeout { origin, phase: Phase::BetweenBytes, after: idle })
     }
 }
 
@@ -216,9 +226,8 @@ impl HttpBody for Receiving {
             Poll::Ready(Some(Ok(frame))) => {
                 me.pause = None;
                 // An upstream that never pauses must still meet the deadline.
-                if Instant::now() >= me.watch.call.deadline {
-                    let (origin, after) = (me.watch.entry.origin(), me.idle);
-                    return me.fail(EgressError::Timeout { origin, phase: Phase::Call, after });
+                if Instant::now() >= me.watch.call.deadline() {
+                    return me.outlasted();
                 }
                 if let Some(data) = frame.data_ref() {
                     me.watch.entry.progress.received(data.len());

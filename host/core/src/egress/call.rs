@@ -1,10 +1,11 @@
 //! One guest call, or one `send`: its budgets, and the record of what it sent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::error::{Denied, EgressError};
 use crate::model::origin::Origin;
@@ -52,7 +53,8 @@ pub(crate) struct Timeouts {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(super) limits: Limits,
-    pub(super) deadline: tokio::time::Instant,
+    within: Duration,
+    deadline: OnceLock<Instant>,
     record: Mutex<Record>,
 }
 
@@ -79,9 +81,14 @@ pub(super) struct Progress {
 }
 
 impl Call {
-    /// A call that must end by `deadline`.
-    pub(crate) fn new(limits: Limits, deadline: Instant) -> Self {
-        Self { limits, deadline: deadline.into(), record: Mutex::default() }
+    /// A call whose requests must all end `within` this time of the first one.
+    pub(crate) fn new(limits: Limits, within: Duration) -> Self {
+        Self { limits, within, deadline: OnceLock::new(), record: Mutex::default() }
+    }
+
+    /// Its time begins with its first request: a guest that waits for its turn has not kept a service waiting.
+    pub(super) fn deadline(&self) -> Instant {
+        *self.deadline.get_or_init(|| Instant::now() + self.within)
     }
 
     /// What was sent so far, in the order in which it was asked for.

@@ -2,7 +2,7 @@
 //! other request, with nothing attached; what comes back is for the host's own eyes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -40,7 +40,7 @@ impl Egress {
     pub(crate) async fn fetch(&self, fetch: Fetch<'_>, outside: &Outside) -> Result<Fetched, EgressError> {
         let Fetch { pool_key, url, request, within, most } = fetch;
         let permit = Arc::new(to(pool_key, url, outside)?);
-        let call = Arc::new(Call::new(self.limits().clone(), Instant::now() + within));
+        let call = Arc::new(Call::new(self.limits().clone(), within));
         let (mut parts, body) = request.into_parts();
         parts.uri = url.as_str().parse().map_err(|_too_long| refused(url, "is longer than a URL may be"))?;
         let body: Body = Full::new(body).map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();

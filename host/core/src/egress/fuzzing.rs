@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -128,7 +128,7 @@ impl Way {
         let body = |bytes: Vec<u8>| -> Body {
             Full::new(Bytes::from(bytes)).map_err(|never: std::convert::Infallible| match never {}).boxed_unsync()
         };
-        let call = Arc::new(Call::new(self.egress.limits().clone(), Instant::now() + Duration::from_secs(60)));
+        let call = Arc::new(Call::new(self.egress.limits().clone(), Duration::from_secs(60)));
         let answered = self.egress.send(&self.permit, &call, request.map(body), Timeouts::default()).await;
         let Some(dialled) = DIALLED.take() else {
             return Err(answered.err().map_or_else(|| "answered without a request".into(), |error| error.to_string()));

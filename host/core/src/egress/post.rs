@@ -2,7 +2,7 @@
 //! policy, the same addresses, no redirects, and nothing of any connection on it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
@@ -53,7 +53,7 @@ impl Egress {
     pub(crate) async fn post(&self, message: Message<'_>, outside: &Outside) -> Result<Posted, EgressError> {
         let Message { pool_key, url, headers, body, within } = message;
         let permit = Arc::new(to(pool_key, url, outside)?);
-        let call = Arc::new(Call::new(self.limits().clone(), Instant::now() + within));
+        let call = Arc::new(Call::new(self.limits().clone(), within));
         let body: Body = Full::new(body).map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;

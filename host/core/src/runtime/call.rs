@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use wasmtime::Store;
 use wasmtime::component::ResourceTableError;
@@ -139,9 +140,12 @@ where
         let (clock, span) = (clock.clone(), span.clone());
         async move { clock.metered(work).await }.instrument(span)
     };
-    let (result, running) = match tokio::time::timeout(budget.wall, stock.lane.run(&clock, &stock.long, metered)).await
-    {
-        Err(_elapsed) => (Err(CallError::Wall { limit: budget.wall }), None),
+    let due = Instant::now() + budget.wall;
+    let too_late = Err(CallError::Wall { limit: budget.wall });
+    let (result, running) = match tokio::time::timeout_at(due, stock.lane.run(&clock, &stock.long, metered)).await {
+        Err(_elapsed) => (too_late, None),
+        // Its service's time is over with its own: one that hears of that first would speak of it, or not, by chance.
+        Ok((_answer, running)) if Instant::now() >= due => (too_late, Some(running)),
         Ok((answer, running)) => {
             let result = outcome(answer, &running.store.data().meter, &stock.limits, budget, &log);
             (result, Some(running))

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -220,12 +220,15 @@ async fn a_head_that_never_comes_and_a_body_that_stops_are_given_up() {
     assert_eq!(error, EgressError::Timeout { origin: origin.clone(), phase: Phase::BetweenBytes, after: short });
     assert!(body.next().await.is_none());
 
-    let call = Arc::new(Call::new(Limits::default(), Instant::now() + Duration::from_millis(200)));
+    let whole = Duration::from_millis(200);
+    let [call, waiting] = [(); 2].map(|()| Arc::new(Call::new(Limits::default(), whole)));
     let mut body =
         egress.send(&permit, &call, half(), Timeouts::default()).await.unwrap().into_body().into_data_stream();
     assert_eq!(body.next().await, Some(Ok(Bytes::from_static(b"half"))));
     let error = body.next().await.unwrap().unwrap_err();
-    assert!(matches!(error, EgressError::Timeout { phase: Phase::Call, .. }), "{error:?}");
+    assert!(matches!(error, EgressError::Timeout { phase: Phase::Call, after, .. } if after <= whole), "{error:?}");
+    // It was made as early, and asked for nothing yet.
+    egress.send(&permit, &waiting, half(), Timeouts::default()).await.unwrap();
     server.abort();
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -118,7 +118,7 @@ pub(super) fn call() -> Arc<Call> {
 }
 
 pub(super) fn call_with(limits: Limits) -> Arc<Call> {
-    Arc::new(Call::new(limits, Instant::now() + Duration::from_secs(30)))
+    Arc::new(Call::new(limits, Duration::from_secs(30)))
 }
 
 pub(super) fn parameter(name: &str, value: &str) -> Parameter {
