@@ -26,6 +26,7 @@ fn readme_shows_these_commands_and_no_others() {
             "cargo clippy --workspace --all-targets",
             "cargo test --workspace",
             "cargo bench --workspace --bench speed",
+            "cargo bench --workspace --features turnbuckle-tests/callgrind --bench instructions",
             "cargo bench --workspace --bench peers",
             "cargo bench --workspace --bench memory",
             "cargo bench --workspace --bench soak -- --minutes 120",

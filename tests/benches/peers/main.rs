@@ -1,20 +1,25 @@
 //! One authenticated request on loopback, by this host and by what others offer for the same job, turn by turn in one run:
-//! `cargo bench --workspace --bench peers`. It installs what it compares with from PyPI, once.
+//! `cargo bench --workspace --bench peers`. It installs what it compares with from PyPI and npm, once, which takes minutes.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::disallowed_types, reason = "measures a bare client too")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::Method;
 use http_body_util::{BodyExt as _, Full};
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use turnbuckle::config::Config;
 use turnbuckle::{Actor, Compiler, Host};
+use turnbuckle_tests::api::{Answer, Api};
+use turnbuckle_tests::peer::Peer;
 use turnbuckle_tests::upstream::{Reply, Upstream};
 use turnbuckle_tests::{components, installed, tree};
 
@@ -23,6 +28,10 @@ const TOKEN: &str = "a-token-of-the-usual-length-0123456789abcd";
 const ROUNDS: usize = 5;
 /// Calls of a kind in each round.
 const CALLS: usize = 200;
+/// Of one that takes a thousand times as long.
+const SLOW_CALLS: usize = 10;
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 fn main() {
     let upstream = Upstream::start();
@@ -36,7 +45,8 @@ fn main() {
     let ours = Ours::open(&runtime, folder.path(), &upstream.origin());
     let mut extism = Extism::start(&upstream.origin());
     let airbyte = Airbyte::ready(folder.path(), &upstream.origin());
-    let mut rows = [
+    let n8n = N8n::start(&upstream);
+    let mut rows = vec![
         Row::of("reqwest alone, connection kept alive", "the caller's own code"),
         Row::of("turnbuckle: send", "no connector code runs"),
         Row::of("turnbuckle: test, guest call and request", "a fresh sandbox, which never sees the secret"),
@@ -45,8 +55,12 @@ fn main() {
         Row::of("Extism, an instance for each", "the plug-in is given the secret"),
         Row::of("Airbyte low-code source, `check`", "a process for each, which is given the secret"),
     ];
+    match n8n {
+        Some(_) => rows.push(Row::of("n8n, a credential's test", "the server's own process is given the secret")),
+        None => println!("n8n can't be installed here, and is left out"),
+    }
     for _ in 0..ROUNDS {
-        let turns = [
+        let mut turns = vec![
             ours.bare(&runtime),
             ours.send(&runtime),
             ours.test(&runtime),
@@ -55,6 +69,7 @@ fn main() {
             extism.median("fresh"),
             airbyte.check(),
         ];
+        turns.extend(n8n.iter().map(N8n::test));
         for (row, took) in rows.iter_mut().zip(turns) {
             row.rounds.push(took);
         }
@@ -234,4 +249,66 @@ impl Airbyte {
         assert!(said.contains("SUCCEEDED"), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
         took
     }
+}
+
+/// n8n, which tests a credential by a workflow of its own that holds one request.
+struct N8n {
+    api: Api,
+    cookie: String,
+    asks: Value,
+    _server: Peer,
+    _home: TempDir,
+}
+
+impl N8n {
+    fn start(upstream: &Upstream) -> Option<Self> {
+        // Two of its parts that no registry has for this compiler or at all, in the versions that one has.
+        let modules = installed::node_project(
+            "n8n",
+            &json!({
+                "private": true, "dependencies": {"n8n": "1.123.81"},
+                "overrides": {"xlsx": "0.18.5", "isolated-vm": "5.0.4"},
+            }),
+        )?;
+        upstream.on("GET", "/user", |arrived| {
+            let good = arrived.header("authorization") == format!("token {TOKEN}");
+            if good { Reply::json(200, &json!({"login": "ada"})) } else { Reply::status(401) }
+        });
+        let home = tempfile::tempdir().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let mut command = Command::new(modules.join(".bin/n8n"));
+        command.arg("start").env("N8N_USER_FOLDER", home.path()).env("N8N_PORT", port.to_string());
+        command.env("N8N_LISTEN_ADDRESS", "127.0.0.1").env("EXTERNAL_FRONTEND_HOOKS_URLS", "");
+        // It calls nobody but this service.
+        for off in
+            ["DIAGNOSTICS", "VERSION_NOTIFICATIONS", "TEMPLATES", "PERSONALIZATION", "RUNNERS", "LICENSE_AUTO_RENEW"]
+        {
+            command.env(format!("N8N_{off}_ENABLED"), "false");
+        }
+        let server = Peer::start(&mut command, "Editor is now accessible", PATIENCE);
+        let api = Api::of_peer(&format!("http://127.0.0.1:{port}"));
+        let owner = json!({"email": "ada@example.com", "firstName": "Ada", "lastName": "L", "password": "Passw0rd1"});
+        let owned = asked(&api, "", "/rest/owner/setup", &owner);
+        let cookie = owned.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+        let data = json!({"server": upstream.origin(), "user": "ada", "accessToken": TOKEN});
+        let mut credential = json!({"name": "Peer", "type": "githubApi", "data": data});
+        let made = asked(&api, &cookie, "/rest/credentials", &credential).json();
+        credential["id"] = made["data"]["id"].clone();
+        Some(Self { api, cookie, asks: json!({"credentials": credential}), _server: server, _home: home })
+    }
+
+    fn test(&self) -> Duration {
+        let once = |_| {
+            let began = Instant::now();
+            let said = asked(&self.api, &self.cookie, "/rest/credentials/test", &self.asks).json();
+            assert_eq!(said["data"]["status"], "OK", "{said}");
+            began.elapsed()
+        };
+        median(&mut (0..SLOW_CALLS).map(once).collect::<Vec<_>>())
+    }
+}
+
+fn asked(api: &Api, cookie: &str, path: &str, body: &Value) -> Answer {
+    let headers = [("content-type", "application/json"), ("cookie", cookie)];
+    api.raw(Method::POST, path, &headers, body.to_string().into()).ended(200)
 }

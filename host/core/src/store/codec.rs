@@ -41,10 +41,11 @@ pub(super) fn opened(table: Table, bytes: &[u8]) -> Result<&[u8], StoreError> {
     }
 }
 
-/// The record in this envelope.
+/// The record in this envelope. Once it is known to be text as a whole, none of its strings is looked at again.
 pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(opened(table, bytes)?)
-        .map_err(|error| StoreError::Record { table: table.name(), source: Some(Box::new(error)) })
+    let unreadable = |source| StoreError::Record { table: table.name(), source: Some(source) };
+    let json = std::str::from_utf8(opened(table, bytes)?).map_err(|error| unreadable(error.into()))?;
+    serde_json::from_str(json).map_err(|error| unreadable(error.into()))
 }
 
 /// The id that an index entry holds.
