@@ -33,6 +33,9 @@ pub(super) async fn probe(
 ) -> Probed {
     let began = Instant::now();
     let called = runtime.test(connector, guest, permit.clone(), call.clone()).await;
+    if matches!(called, Err(CallError::Wall { .. })) {
+        call.cut_off();
+    }
     let microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // A connector may decode what it read, and so say what no scan of the answer could find.
     let clean = |text: &str, most| shorten(&permit.redact(text), most);

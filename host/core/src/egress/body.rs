@@ -174,6 +174,9 @@ impl Receiving {
     pub(super) fn new(inner: reqwest::Body, idle: Duration, watch: Watch) -> Self {
         let left = watch.call.limits.response_body;
         let rest = watch.call.deadline().saturating_duration_since(Instant::now());
+        if inner.is_end_stream() {
+            watch.entry.progress.whole();
+        }
         Self { inner, left, idle, rest, pause: None, watch, done: false }
     }
 
@@ -214,6 +217,7 @@ impl HttpBody for Receiving {
             Poll::Pending => me.poll_pause(cx),
             Poll::Ready(None) => {
                 me.done = true;
+                me.watch.entry.progress.whole();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
@@ -235,6 +239,10 @@ impl HttpBody for Receiving {
                         Some(left) => me.left = left,
                         None => return me.fail(me.watch.too_long()),
                     }
+                }
+                // Nobody asks for more than the length that was announced.
+                if me.inner.is_end_stream() {
+                    me.watch.entry.progress.whole();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

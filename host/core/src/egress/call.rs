@@ -77,6 +77,8 @@ pub(super) struct Entry {
 pub(super) struct Progress {
     sent: AtomicU64,
     received: AtomicU64,
+    /// The answer was read to its end.
+    whole: AtomicBool,
     redacted: AtomicBool,
 }
 
@@ -94,6 +96,16 @@ impl Call {
     /// What was sent so far, in the order in which it was asked for.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         self.record().exchanges.iter().map(|entry| entry.snapshot()).collect()
+    }
+
+    /// It is over before its guest was done: an answer that was still being read says so.
+    pub(crate) fn cut_off(&self) {
+        for entry in &self.record().exchanges {
+            let mut exchange = entry.exchange();
+            if exchange.error.is_none() && !entry.progress.whole.load(Ordering::Relaxed) {
+                exchange.error = Some("the call ended before the answer was read to its end".to_owned());
+            }
+        }
     }
 
     /// What the policy refused.
@@ -200,6 +212,10 @@ impl Progress {
 
     pub(super) fn received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn whole(&self) {
+        self.whole.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn redacted(&self) {
