@@ -168,7 +168,7 @@ fn a_connector_that_attacks_while_it_tests_fails_alone() {
 fn a_test_that_outlasts_its_time_says_so_whatever_the_connector_says_of_it() {
     let hostile = service::start();
     let world = World::new(BINARY);
-    world.configure(&format!("[egress]\nallow = [{:?}]\n[limits]\ntest-seconds = 1\n", hostile.origin()));
+    world.configure(&format!("[egress]\nallow = [{:?}]\n[limits]\ntest-seconds = 2\n", hostile.origin()));
     let server = world.serve();
     install(&server.api(), "zoo");
     std::thread::scope(|scope| {
@@ -179,10 +179,10 @@ fn a_test_that_outlasts_its_time_says_so_whatever_the_connector_says_of_it() {
                 let made = connect(&api, &format!("Drip {number}"), &hostile.origin(), &drip, TOKEN).ended(201).json();
                 let verdict = &made["verdict"];
                 assert_eq!(verdict["kind"], "timeout", "{made:#}");
-                assert_eq!(verdict["message"], "the connector did not answer within 1000 ms", "{made:#}");
-                // Which of the two clocks was first may be told.
+                assert_eq!(verdict["message"], "the connector did not answer within 2000 ms", "{made:#}");
+                // Which of the two timers was first may be told; on a busy machine the head may be late, too.
                 let why = verdict["exchanges"][0]["error"].as_str().unwrap();
-                let cut_off = why == "the call ended before the answer was read to its end";
+                let cut_off = why.starts_with("the call ended before the answer ");
                 assert!(cut_off || why.ends_with(" ms for the rest of the call"), "{made:#}");
             });
         }

@@ -1,11 +1,11 @@
 //! What each call costs in instructions, as callgrind counts them:
 //! `cargo bench --workspace --features turnbuckle-tests/callgrind --bench instructions`.
 //!
-//! A count says nothing of time, and is the same on a machine that is busy. Each call runs in a process that does nothing else,
-//! a few times and many times; what the difference comes to for one call is shown. Services are in another process. Requests
-//! are counted without the commit that writes down in passing what was sent: how many share one goes by the time. What a guest does is not
-//! counted: there is no room under valgrind for the pool that its memories come from. A word after `--` counts the calls with
-//! that word in their names only. Needs `valgrind`.
+//! A count says nothing of time, and hardly changes on a machine that is busy. Each call runs in a process that does nothing
+//! else, a few times and many times; what the difference comes to for one call is shown. Services are in another process.
+//! Requests are counted without the commit that writes down in passing what was sent: how many share one goes by the time.
+//! What a guest does is not counted: there is no room under valgrind for the pool that its memories come from. A word after
+//! `--` counts the calls with that word in their names only. Needs `valgrind`.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::disallowed_types, reason = "counts a bare client too")]
 

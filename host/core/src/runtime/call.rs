@@ -144,7 +144,7 @@ where
     let too_late = Err(CallError::Wall { limit: budget.wall });
     let (result, running) = match tokio::time::timeout_at(due, stock.lane.run(&clock, &stock.long, metered)).await {
         Err(_elapsed) => (too_late, None),
-        // Its service's time is over with its own: one that hears of that first would speak of it, or not, by chance.
+        // The time of its requests is over in the same moment: were this taken, which timer it heard first would be its answer.
         Ok((_answer, running)) if Instant::now() >= due => (too_late, Some(running)),
         Ok((answer, running)) => {
             let result = outcome(answer, &running.store.data().meter, &stock.limits, budget, &log);
