@@ -20,10 +20,9 @@ use std::time::Duration;
 
 use std::time::Instant;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
 use jiff::SignedDuration;
 use lru::LruCache;
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::catalog::Catalog;
@@ -48,7 +47,8 @@ use probe::Probed;
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
 
-type Running = Shared<BoxFuture<'static, Result<(), Arc<Error>>>>;
+/// How a test under way ended, once it has.
+type Running = watch::Receiver<Option<Result<(), Error>>>;
 
 /// What connections are made of.
 #[derive(Clone)]
@@ -219,20 +219,26 @@ impl Connections {
     }
 
     async fn test_run(&self, actor: &Actor, connection: Connection) -> Result<(), Error> {
-        let run = {
+        let mut run = {
             let mut running = self.running.lock().expect("no holder of this lock panics");
             let key = (connection.id, connection.version);
             match running.get(&key) {
                 Some(run) => run.clone(),
                 None => {
-                    let run = self.clone().run(actor.name().to_owned(), connection, key).boxed().shared();
+                    let (ended, run) = watch::channel(None);
                     running.insert(key, run.clone());
+                    // A task of its own: a caller that goes away does not cut off the others.
+                    let work = self.clone().run(actor.name().to_owned(), connection, key);
+                    tokio::spawn(async move { ended.send_replace(Some(work.await)) });
                     self.store.stir();
                     run
                 }
             }
         };
-        run.await.map_err(|error| error.told())
+        match run.wait_for(Option::is_some).await {
+            Ok(ended) => ended.as_ref().map_or(Ok(()), |ended| ended.as_ref().map_err(Error::told).copied()),
+            Err(panicked) => Err(Error::internal("testing the connection")(Box::new(panicked))),
+        }
     }
 
     /// Whether a test of it is under way.
@@ -240,15 +246,13 @@ impl Connections {
         self.running.lock().expect("no holder of this lock panics").keys().any(|(running, _)| *running == id)
     }
 
-    /// In a task of its own: a caller that goes away does not cut off the others.
-    async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Arc<Error>> {
-        let connections = self.clone();
+    async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Error> {
         let span = tracing::debug_span!("test", connection = %connection.id, failed = tracing::field::Empty);
         let testing = async move {
             // Whoever asked may be gone by the end.
-            let _under_way = UnderWay { running: connections.running.clone(), key };
+            let _under_way = UnderWay { running: self.running.clone(), key };
             let begun = Instant::now();
-            let mut probed = connections.probe(&actor, &connection).await?;
+            let mut probed = self.probe(&actor, &connection).await?;
             measure::test(probed.verdict.outcome.name(), begun.elapsed());
             if let Outcome::Failed(kind) = &probed.verdict.outcome {
                 tracing::Span::current().record("failed", kind.name());
@@ -259,17 +263,14 @@ impl Connections {
                 let hint = if own { named::no_right() } else { named::hint(named, kind) };
                 probed.verdict.hint = hint.or(probed.verdict.hint);
             }
-            let event = AuditEvent::of(connections.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
+            let event = AuditEvent::of(self.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
             let event = event
                 .asked(&probed.verdict.exchanges)
                 .judged(&probed.verdict.outcome)
                 .took(probed.verdict.microseconds);
-            connections.record(key, probed, &actor, Some(event)).await
+            self.record(key, probed, &actor, Some(event)).await
         };
-        match tokio::spawn(testing.instrument(span)).await {
-            Ok(outcome) => outcome.map_err(Arc::new),
-            Err(panicked) => Err(Arc::new(Error::internal("testing the connection")(Box::new(panicked)))),
-        }
+        testing.instrument(span).await
     }
 
     /// The very path of a real request: a credential that is due is renewed first, and one that the service rejects is renewed
@@ -361,9 +362,7 @@ struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let ended = self.running.lock().expect("no holder of this lock panics").remove(&self.key);
-        // Outside of the lock: it may be the last handle of the run.
-        drop(ended);
+        self.running.lock().expect("no holder of this lock panics").remove(&self.key);
     }
 }
 

@@ -35,18 +35,16 @@ pub(super) fn send(request: &Request) -> Result<Response, Error> {
     outgoing.set_scheme(Some(&scheme)).map_err(|()| broken("the URL's scheme is not one"))?;
     outgoing.set_authority(Some(authority)).map_err(|()| broken("the URL's host is not one"))?;
     outgoing.set_path_with_query(Some(&path)).map_err(|()| broken("the URL's path is not one"))?;
-    let body = outgoing.body().map_err(|()| broken("the body was taken"))?;
-    let answer = outgoing_handler::handle(outgoing, None).map_err(|code| error(&code))?;
-    {
-        let stream = body.write().map_err(|()| broken("the body was taken"))?;
-        for chunk in request.body.chunks(CHUNK) {
-            // The host may answer before it read everything; the answer then says more than this.
-            if stream.blocking_write_and_flush(chunk).is_err() {
-                break;
-            }
-        }
-    }
-    drop(OutgoingBody::finish(body, None));
+    let answer = if request.body.is_empty() {
+        // A body that is not taken is none: nothing of it needs to be made, written and finished.
+        outgoing_handler::handle(outgoing, None).map_err(|code| error(&code))?
+    } else {
+        let body = outgoing.body().map_err(|()| broken("the body was taken"))?;
+        let answer = outgoing_handler::handle(outgoing, None).map_err(|code| error(&code))?;
+        write(&body, &request.body)?;
+        drop(OutgoingBody::finish(body, None));
+        answer
+    };
     answer.subscribe().block();
     let response = match answer.get() {
         Some(Ok(answered)) => answered.map_err(|code| error(&code))?,
@@ -71,6 +69,17 @@ pub(super) fn send(request: &Request) -> Result<Response, Error> {
         }
     }
     Ok(Response { status: response.status(), headers, body })
+}
+
+fn write(body: &OutgoingBody, bytes: &[u8]) -> Result<(), Error> {
+    let stream = body.write().map_err(|()| Error::Broken("the body was taken".to_owned()))?;
+    for chunk in bytes.chunks(CHUNK) {
+        // The host may answer before it read everything; the answer then says more than this.
+        if stream.blocking_write_and_flush(chunk).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn method(name: &str) -> Method {
