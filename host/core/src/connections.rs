@@ -227,8 +227,10 @@ impl Connections {
                 None => {
                     let (ended, run) = watch::channel(None);
                     running.insert(key, run.clone());
+                    let span =
+                        tracing::debug_span!("test", connection = %connection.id, failed = tracing::field::Empty);
+                    let work = self.clone().run(actor.name().to_owned(), connection, key).instrument(span);
                     // A task of its own: a caller that goes away does not cut off the others.
-                    let work = self.clone().run(actor.name().to_owned(), connection, key);
                     tokio::spawn(async move { ended.send_replace(Some(work.await)) });
                     self.store.stir();
                     run
@@ -247,30 +249,24 @@ impl Connections {
     }
 
     async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Error> {
-        let span = tracing::debug_span!("test", connection = %connection.id, failed = tracing::field::Empty);
-        let testing = async move {
-            // Whoever asked may be gone by the end.
-            let _under_way = UnderWay { running: self.running.clone(), key };
-            let begun = Instant::now();
-            let mut probed = self.probe(&actor, &connection).await?;
-            measure::test(probed.verdict.outcome.name(), begun.elapsed());
-            if let Outcome::Failed(kind) = &probed.verdict.outcome {
-                tracing::Span::current().record("failed", kind.name());
-            }
-            if let (Some(named), Outcome::Failed(kind)) = (&connection.named_credential, &probed.verdict.outcome) {
-                // What failed before any request is the host's own word.
-                let own = probed.verdict.exchanges.is_empty() && *kind == FailureKind::Forbidden;
-                let hint = if own { named::no_right() } else { named::hint(named, kind) };
-                probed.verdict.hint = hint.or(probed.verdict.hint);
-            }
-            let event = AuditEvent::of(self.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
-            let event = event
-                .asked(&probed.verdict.exchanges)
-                .judged(&probed.verdict.outcome)
-                .took(probed.verdict.microseconds);
-            self.record(key, probed, &actor, Some(event)).await
-        };
-        testing.instrument(span).await
+        // Whoever asked may be gone by the end.
+        let _under_way = UnderWay { running: self.running.clone(), key };
+        let begun = Instant::now();
+        let mut probed = self.probe(&actor, &connection).await?;
+        measure::test(probed.verdict.outcome.name(), begun.elapsed());
+        if let Outcome::Failed(kind) = &probed.verdict.outcome {
+            tracing::Span::current().record("failed", kind.name());
+        }
+        if let (Some(named), Outcome::Failed(kind)) = (&connection.named_credential, &probed.verdict.outcome) {
+            // What failed before any request is the host's own word.
+            let own = probed.verdict.exchanges.is_empty() && *kind == FailureKind::Forbidden;
+            let hint = if own { named::no_right() } else { named::hint(named, kind) };
+            probed.verdict.hint = hint.or(probed.verdict.hint);
+        }
+        let event = AuditEvent::of(self.outside.now(), &actor, AuditAction::ConnectionTest, &connection);
+        let event =
+            event.asked(&probed.verdict.exchanges).judged(&probed.verdict.outcome).took(probed.verdict.microseconds);
+        self.record(key, probed, &actor, Some(event)).await
     }
 
     /// The very path of a real request: a credential that is due is renewed first, and one that the service rejects is renewed
