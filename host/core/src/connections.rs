@@ -47,7 +47,7 @@ use probe::Probed;
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
 
-/// How a test under way ended, once it has.
+/// How a test under way ended, once it has. A shared future would wake whoever it answers a second time, for nothing.
 type Running = watch::Receiver<Option<Result<(), Error>>>;
 
 /// What connections are made of.
@@ -248,6 +248,7 @@ impl Connections {
         self.running.lock().expect("no holder of this lock panics").keys().any(|(running, _)| *running == id)
     }
 
+    /// One test, until its verdict is kept.
     async fn run(self, actor: String, connection: Connection, key: (ConnectionId, u64)) -> Result<(), Error> {
         // Whoever asked may be gone by the end.
         let _under_way = UnderWay { running: self.running.clone(), key };

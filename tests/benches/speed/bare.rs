@@ -114,9 +114,11 @@ impl Commits {
         Self { database: redb::Database::create(path).expect("a database"), next: 0 }
     }
 
-    pub(crate) fn commit(&mut self) {
+    /// One record, durable. In two phases, as the host commits, all that a root leads to is on the disk before the root is.
+    pub(crate) fn commit(&mut self, two_phases: bool) {
         self.next += 1;
-        let transaction = self.database.begin_write().expect("a transaction");
+        let mut transaction = self.database.begin_write().expect("a transaction");
+        transaction.set_two_phase_commit(two_phases);
         transaction.open_table(RECORDS).expect("a table").insert(self.next, [7; 1024].as_slice()).expect("a record");
         transaction.commit().expect("a commit");
     }

@@ -176,7 +176,8 @@ fn creating(runtime: &Runtime, criterion: &mut Criterion, figures: &mut Figures)
 
     let mut group = criterion.benchmark_group("create");
     group.sample_size(20);
-    group.bench_function("redb-one-at-a-time", |bencher| bencher.iter(|| commits.commit()));
+    group.bench_function("redb-one-at-a-time", |bencher| bencher.iter(|| commits.commit(false)));
+    group.bench_function("redb-in-two-phases", |bencher| bencher.iter(|| commits.commit(true)));
     group.bench_function("flow-one-at-a-time", |bencher| {
         bencher
             .to_async(runtime)
@@ -202,6 +203,15 @@ fn creating(runtime: &Runtime, criterion: &mut Criterion, figures: &mut Figures)
     let of = |figures: &Figures, function| figures.median("create", function);
     if let (Some(ours), Some(floor)) = (of(figures, "flow-64-writers"), of(figures, "redb-one-at-a-time")) {
         figures.at_least("durable creates of flows, 64 writers / redb one at a time", ours, floor, 20.0, "≥ 20 ×");
+    }
+    if let (Some(ours), Some(floor)) = (of(figures, "flow-64-writers"), of(figures, "redb-in-two-phases")) {
+        figures.at_least(
+            "the same / redb one at a time by the same commit, in two phases",
+            ours,
+            floor,
+            20.0,
+            "≥ 20 ×",
+        );
     }
     if let (Some(ours), Some(floor)) = (of(figures, "connection-64-writers"), of(figures, "redb-one-at-a-time")) {
         let what = "creates of connections, planned, tested and kept, 64 writers";
