@@ -38,8 +38,8 @@ use client::{Client, Place};
 use exit::{Error, Exit};
 use output::Output;
 
-/// A host makes and drops small things on several threads at once: with the system's allocator, two thirds as many requests and
-/// changes get through. A program that embeds the host chooses its own.
+/// A host makes and drops small things on several threads at once: with the system's allocator, about seven tenths as many changes
+/// get through. A program that embeds the host chooses its own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -35,7 +35,7 @@ pub(super) fn send(request: &Request) -> Result<Response, Error> {
     outgoing.set_scheme(Some(&scheme)).map_err(|()| broken("the URL's scheme is not one"))?;
     outgoing.set_authority(Some(authority)).map_err(|()| broken("the URL's host is not one"))?;
     outgoing.set_path_with_query(Some(&path)).map_err(|()| broken("the URL's path is not one"))?;
-    let answer = if request.body.is_empty() {
+    let answer = if request.body.is_empty() && !has_length {
         // A body that is not taken is none: nothing of it needs to be made, written and finished.
         outgoing_handler::handle(outgoing, None).map_err(|code| error(&code))?
     } else {
