@@ -246,6 +246,27 @@ fn a_connection_that_is_switched_off_neither_tests_nor_sends() {
 }
 
 #[test]
+fn whatever_is_deleted_or_switched_off_keeps_no_socket_to_its_service() {
+    let scene = Scene::http();
+    // A socket that rests is kept for half a minute: it would outlive this.
+    let soon = std::time::Duration::from_secs(15);
+    for name in ["Orders", "Invoices", "Parcels"] {
+        scene.connected(name);
+    }
+    assert!(scene.upstream.comes_to(3, soon), "each has its own, and keeps it");
+    scene.api.post("/connections/Orders/disable", &json!({})).ended(200);
+    assert!(scene.upstream.comes_to(2, soon), "that of what is switched off is closed");
+    scene.api.send(Method::DELETE, "/connections/Invoices", &Value::Null).ended(204);
+    assert!(scene.upstream.comes_to(1, soon), "that of what is deleted is closed");
+
+    scene.api.post("/connections/Orders/enable", &json!({})).ended(200);
+    for name in ["Orders", "Parcels"] {
+        scene.api.post(&format!("/connections/{name}/test"), &json!({})).ended(200);
+    }
+    assert!(scene.upstream.comes_to(2, soon), "the third went on by its own, and the first began anew");
+}
+
+#[test]
 fn what_a_flow_uses_is_not_deleted() {
     let scene = Scene::http();
     scene.connected("Orders");

@@ -125,6 +125,8 @@ struct Script {
 pub struct Upstream {
     address: SocketAddr,
     script: Arc<Mutex<Script>>,
+    /// How many are open.
+    sockets: watch::Receiver<usize>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -148,19 +150,20 @@ impl Upstream {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let serving = Arc::clone(&script);
+        let (open, sockets) = watch::channel(0);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 tell.send(listener.local_addr().expect("an address")).expect("somebody waits");
                 tokio::select! {
-                    () = serve(listener, serving) => {}
+                    () = serve(listener, serving, open) => {}
                     _dropped = stopped => {}
                 }
             });
         });
         let address = told.recv().expect("the service begins");
-        Self { address, script, stop: Some(stop), thread: Some(thread) }
+        Self { address, script, sockets, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Its origin, as in `http://127.0.0.1:1234`.
@@ -209,6 +212,15 @@ impl Upstream {
     /// Forgets what arrived so far.
     pub fn forget(&self) {
         lock(&self.script).arrived.clear();
+    }
+
+    /// Waits until so many sockets are open to it, for so long and no longer: says whether it came to that.
+    pub fn comes_to(&self, sockets: usize, patience: Duration) -> bool {
+        let mut open = self.sockets.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let reached = open.wait_for(|open| *open == sockets);
+        let came = runtime.block_on(async { tokio::time::timeout(patience, reached).await });
+        came.is_ok_and(|open| open.is_ok())
     }
 
     fn route(
@@ -266,10 +278,11 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
+async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, open: watch::Sender<usize>) {
     loop {
         let Ok((stream, socket)) = listener.accept().await else { continue };
-        let script = Arc::clone(&script);
+        let (script, open) = (Arc::clone(&script), open.clone());
+        open.send_modify(|open| *open += 1);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let script = Arc::clone(&script);
@@ -278,6 +291,7 @@ async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
             let mut server = hyper::server::conn::http1::Builder::new();
             // A client that goes away is none of the service's business.
             drop(server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await);
+            open.send_modify(|open| *open -= 1);
         });
     }
 }

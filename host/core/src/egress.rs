@@ -148,6 +148,11 @@ impl Egress {
         &self.inner.limits
     }
 
+    /// Closes the sockets of whoever has this key: nobody is to send by them any more.
+    pub(crate) fn close(&self, pool_key: &str) {
+        self.inner.clients.close(pool_key);
+    }
+
     /// Judges, attaches, sends, and hands back an answer without secrets. The exchange is recorded in the call whatever
     /// becomes of it.
     pub(crate) async fn send(

@@ -211,10 +211,12 @@ impl Connections {
     /// Nobody waits for it: that it fails stops neither a delete nor a reconnect.
     pub(super) fn revoke_later(&self, revoking: Option<Revoking>) {
         let Some(Revoking { actor, connection, installed, opened }) = revoking else { return };
-        let credentials = self.credentials.clone();
+        let (credentials, egress) = (self.credentials.clone(), self.egress.clone());
         tokio::spawn(async move {
             let pinned = Pinned { connection: &connection, installed: &installed, actor: &actor };
             credentials.revoke(pinned, opened).await;
+            // It may have been the last that is ever asked for this connection.
+            egress.close(&connection.id.to_string());
         });
     }
 }

@@ -405,6 +405,9 @@ impl Connections {
         let version = old.version;
         let new = Connection { enabled, ..old };
         let saved = self.save(actor, new, version, kind, Vec::new(), Obtaining::Keep).await?;
+        if !enabled {
+            self.egress.close(&saved.id.to_string());
+        }
         Ok(saved.id)
     }
 
@@ -431,6 +434,7 @@ impl Connections {
             })
             .await?;
         self.credentials.forget(id);
+        self.egress.close(&id.to_string());
         self.revoke_later(revoking);
         Ok(())
     }

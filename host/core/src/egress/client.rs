@@ -81,6 +81,16 @@ impl Clients {
         Ok(client)
     }
 
+    /// Lets go of the clients of a connection, and with them of their sockets that rest. A request that is under way ends as it
+    /// would have, and its socket with it.
+    pub(super) fn close(&self, pool_key: &str) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = pools.iter().filter(|((key, ..), _)| **key == *pool_key).map(|(key, _)| key.clone());
+        for key in of_it.collect::<Vec<_>>() {
+            pools.pop(&key);
+        }
+    }
+
     fn build(&self, reach: Reach, certificate: Option<&Identity>) -> reqwest::Result<reqwest::Client> {
         let mut tls = self.tls.clone();
         // A clone would share its memory of sessions, and a resumed session tells a server that two connections are one host's.
