@@ -10,7 +10,6 @@ use turnbuckle_tests::oidc::{CONSOLE, CONSOLE_SECRET, Oidc};
 use turnbuckle_tests::world::{Serving, World};
 
 use crate::console::{Desk, link};
-use crate::console_setup::hidden;
 use crate::scene::{Scene, left_out, wrong_fields};
 use crate::users::{WORKS, delete, put};
 
@@ -219,6 +218,12 @@ fn bindings_that_do_not_fit_are_told_by_their_fields() {
     assert!(rows.iter().all(|row| row["action"] == "keep"), "{again:#}");
 }
 
+/// Where this page leads to below a path.
+fn window_of(page: &str, path: &str) -> String {
+    let (_, rest) = page.split_once(&format!("href=\"{path}?")).unwrap_or_else(|| panic!("{path}: {page}"));
+    format!("{path}?{}", rest.split('"').next().unwrap().replace("&#38;", "&"))
+}
+
 #[test]
 fn an_account_is_bound_and_unbound_on_the_page_of_its_user() {
     let Some(door) = Door::open("an_account_is_bound_and_unbound_on_the_page_of_its_user") else { return };
@@ -253,17 +258,22 @@ fn an_account_is_bound_and_unbound_on_the_page_of_its_user() {
     door.sign_in(&mut browser, "ada").ended(303);
     let page = desk.get(user).ended(200).text();
     assert!(page.contains("<strong><bdi>ada@example.com</bdi></strong>"), "what it is called is known now: {page}");
-    let told = [("issuer", hidden(&page, "issuer")), ("subject", hidden(&page, "subject"))];
-    let told = told.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let unbound = desk.post(user, unbind, &told);
+    let window = window_of(&page, unbind);
+    let asked = desk.get(&window).ended(200).text();
+    assert!(asked.contains("Unbind ada@example.com?") && asked.contains("is out at once"), "{asked}");
+    assert!(signed_in(&mut browser, &door.at("/integrations")).is_some(), "a window takes nothing away");
+    let unbound = desk.post(&window, &window, &[]);
     assert!(desk.after(&unbound).contains("No account is bound."));
     assert_eq!(signed_in(&mut browser, &door.at("/integrations")), None);
-    desk.post(user, unbind, &told).ended(404);
+    desk.post(user, &window, &[]).ended(404);
+    let gone = desk.get(&window).ended(303);
+    assert_eq!(gone.header("location"), user, "one that is not bound has no window");
 
     let waiting = desk.post(user, bind, &[("subject", ""), ("account", "Ada@Example.com")]);
     let page = desk.after(&waiting);
-    assert!(page.contains("none yet") && hidden(&page, "account") == "ada@example.com", "{page}");
-    let unbound = desk.post(user, unbind, &[("issuer", door.oidc.origin()), ("account", "ada@example.com")]);
+    let window = window_of(&page, unbind);
+    assert!(page.contains("none yet") && window.ends_with("&account=ada%40example.com"), "{window}: {page}");
+    let unbound = desk.post(&window, &window, &[]);
     assert!(desk.after(&unbound).contains("No account is bound."));
     assert_eq!(door.api.get("/setup/users/ada").ended(200).json()["identities"], json!([]));
 }

@@ -14,7 +14,7 @@ use crate::users::{WORKS, put, user};
 use crate::webhooks::until;
 
 /// What a hidden field of this page holds.
-pub(crate) fn hidden(page: &str, name: &str) -> String {
+fn hidden(page: &str, name: &str) -> String {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {page}"));
     rest.split('"').next().unwrap().to_owned()
 }

@@ -45,7 +45,7 @@ pub(super) fn router() -> Router<Console> {
         )
         .route("/setup/users/{name}", get(form::<users::Users>).post(put::<users::Users>))
         .route("/setup/users/{name}/accounts", get(users::binding).post(users::bind))
-        .route("/setup/users/{name}/accounts/unbind", get(users::bound).post(users::unbind))
+        .route("/setup/users/{name}/accounts/unbind", get(users::unbinding).post(users::unbind))
         .route("/setup/tokens/+", get(tokens::form).post(tokens::create))
         .route("/setup/webhooks/{name}", get(webhook::show))
         .route("/setup/webhooks/{name}/edit", get(form::<webhooks::Webhooks>).post(put::<webhooks::Webhooks>))

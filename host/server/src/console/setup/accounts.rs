@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 use turnbuckle::{AccountOf, IdentityView, UserView};
 
 use super::put::below;
-use crate::console::form::{Field, Form};
+use crate::console::form::{Field, Form, asked};
 use crate::console::gate::Posted;
 use crate::console::words::{self, Moment};
 use crate::console::{Console, Entered};
@@ -25,32 +25,32 @@ pub(super) struct Accounts {
 
 impl HtmlSafe for Accounts {}
 
-/// One account, and what it is told by where it is unbound.
+/// One account, and where it is unbound.
 struct Bound {
     issuer: String,
     shown: String,
     subject: Option<String>,
-    by: (&'static str, String),
+    unbind: String,
     at: Moment,
     who: String,
 }
 
 impl Bound {
-    fn of(one: IdentityView, console: &Console) -> Self {
-        let account = one.account.unwrap_or_default();
-        let by = match &one.subject {
-            Some(subject) => ("subject", subject.clone()),
-            None => ("account", account.clone()),
-        };
+    fn of(one: &IdentityView, user: &UserView, console: &Console) -> Self {
         Self {
-            shown: if account.is_empty() { by.1.clone() } else { account },
-            issuer: one.issuer,
-            subject: one.subject,
-            by,
+            shown: shown(one).to_owned(),
+            issuer: one.issuer.clone(),
+            subject: one.subject.clone(),
+            unbind: unbinding(&user.name, one),
             at: words::moment(one.bound_at, console.host.now()),
-            who: one.bound_by,
+            who: one.bound_by.clone(),
         }
     }
+}
+
+/// What people know it by.
+pub(super) fn shown(one: &IdentityView) -> &str {
+    one.account.as_deref().filter(|account| !account.is_empty()).or(one.subject.as_deref()).unwrap_or_default()
 }
 
 impl Accounts {
@@ -62,7 +62,7 @@ impl Accounts {
             label: offer.label,
             issuer: offer.issuer,
             path: path(&view.name),
-            bound: view.identities.iter().map(|one| Bound::of(one.clone(), console)).collect(),
+            bound: view.identities.iter().map(|one| Bound::of(one, view, console)).collect(),
             form: form(&Posted::default()),
         })
     }
@@ -71,6 +71,26 @@ impl Accounts {
 /// Where an account is bound to a user; one is unbound below it.
 pub(super) fn path(user: &str) -> String {
     format!("{}/accounts", below("users", user))
+}
+
+/// The window in which this one is unbound. It says which by the subject, where that is known.
+pub(super) fn unbinding(user: &str, one: &IdentityView) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("issuer", &one.issuer);
+    match (&one.subject, &one.account) {
+        (Some(subject), _) => query.append_pair("subject", subject),
+        (None, account) => query.append_pair("account", account.as_deref().unwrap_or_default()),
+    };
+    format!("{}/unbind?{}", path(user), query.finish())
+}
+
+/// Whether that says this one.
+pub(super) fn is(one: &IdentityView, told: &AccountOf) -> bool {
+    let account = match one.subject {
+        Some(_) => told.subject == one.subject,
+        None => told.subject.is_none() && told.account == one.account,
+    };
+    told.issuer.as_ref() == Some(&one.issuer) && account
 }
 
 /// The form with what was typed.
@@ -92,8 +112,8 @@ pub(super) fn typed(posted: &Posted) -> AccountOf {
     AccountOf { issuer: None, subject: given("subject"), account: given("account") }
 }
 
-/// One that is bound, letter by letter.
-pub(super) fn told(posted: &Posted) -> AccountOf {
-    let given = |name: &str| posted.has(name).then(|| posted.get(name).to_owned());
+/// One that is bound, letter by letter as [`unbinding`] says it.
+pub(super) fn told(query: &[(String, String)]) -> AccountOf {
+    let given = |name: &str| asked(query, name).map(str::to_owned);
     AccountOf { issuer: given("issuer"), subject: given("subject"), account: given("account") }
 }

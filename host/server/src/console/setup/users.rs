@@ -9,9 +9,10 @@ use turnbuckle::{Error, Expected, FieldProblem, PutUser, UserView, WhatIf};
 use super::accounts::{self, Accounts};
 use super::manages;
 use super::put::{Kind, Saved, Sheet, Tick, Ticks, below, drawn, label, name_field};
-use crate::console::answer::{Failed, to};
+use crate::console::answer::{Failed, page, to};
+use crate::console::ask::Ask;
 use crate::console::form::{Field, Form};
-use crate::console::frame::Area;
+use crate::console::frame::{Area, Frame};
 use crate::console::gate::Posted;
 use crate::console::{Console, Entered};
 
@@ -140,18 +141,47 @@ pub(super) async fn bind(
     }
 }
 
-/// Nothing is taken away because a session was over: the page shows what is bound.
-pub(super) async fn bound(Path(name): Path<String>) -> Response {
-    to(&Users::path(&name))
+/// The window before an account is unbound. One that is not bound any more has none: the page shows those that are.
+pub(super) async fn unbinding(
+    State(console): State<Console>,
+    entered: Entered,
+    Path(name): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Failed> {
+    manages(&entered)?;
+    let view = console.host.user(&entered.actor, &name)?;
+    let told = accounts::told(&query);
+    let Some(one) = view.identities.iter().find(|one| accounts::is(one, &told)) else {
+        return Ok(to(&Users::path(&view.name)));
+    };
+    let ask = Ask {
+        frame: Frame::new(&entered, Area::Setup, &format!("Unbind {}", accounts::shown(one))),
+        headline: format!("Unbind {}?", accounts::shown(one)),
+        words: format!(
+            "It signs nobody in any more, and whoever signed in with it is out at once. What else opens the host to {} stays.",
+            view.name
+        ),
+        fields: Vec::new(),
+        problems: Vec::new(),
+        preview: None,
+        users: Vec::new(),
+        action: accounts::unbinding(&view.name, one),
+        back: Users::path(&view.name),
+        verb: "Unbind",
+        busy: "Unbinding…",
+        danger: true,
+        refused: false,
+    };
+    Ok(page(StatusCode::OK, &ask))
 }
 
 pub(super) async fn unbind(
     State(console): State<Console>,
     entered: Entered,
     Path(name): Path<String>,
-    posted: Posted,
+    Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Response, Failed> {
-    console.host.unbind_account(&entered.actor, &name, accounts::told(&posted)).await?;
+    console.host.unbind_account(&entered.actor, &name, accounts::told(&query)).await?;
     let words = "It signs nobody in any more; who signed in with it is out.";
     entered.tell("good", format!("An account is unbound from {name}"), words);
     Ok(to(&Users::path(&name)))
