@@ -227,6 +227,7 @@ fn every_page_takes_a_session_and_loads_nothing_but_what_is_here() {
     assert_eq!(gate.header("content-security-policy"), POLICY);
     let nowhere = stranger.get_with(&format!("{}/nowhere", scene.server.url), &[("accept", "text/html")]).ended(404);
     assert_eq!(nowhere.header("content-security-policy"), POLICY);
+    assert_eq!(desk.get("/connections").ended(303).header("location"), "/integrations");
     let icon = desk.get("/icons/http").ended(200);
     assert_eq!(icon.header("content-type"), "image/svg+xml");
     assert!(icon.header("content-security-policy").ends_with("frame-ancestors 'none'; sandbox"));

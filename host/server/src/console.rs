@@ -70,6 +70,8 @@ pub(crate) fn router(host: Host, access: Access) -> Router {
         .route("/integrations/connectors", get(browse::list))
         .route("/integrations/new", get(create::choose))
         .route("/integrations/new/{connector}", get(create::fields).post(create::create))
+        // Whoever shortens an address by hand comes to the list.
+        .route("/connections", get(async || answer::to(frame::Area::Integrations.path())))
         .route("/connections/{key}", get(connection::show))
         .route("/connections/{key}/activity", get(activity::list))
         .route("/connections/{key}/transfer", get(transfer::form).post(transfer::transfer))
