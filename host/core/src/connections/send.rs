@@ -1,5 +1,6 @@
 //! A request through a connection, for a person or a flow: the very path of a guest's requests.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -271,8 +272,9 @@ fn target(permit: &Permit, uri: &Uri) -> Result<(Uri, Option<Origin>), Error> {
         .origins()
         .first()
         .ok_or_else(|| Error::field("url", "the connection has no origin; give a whole URL"))?;
-    let uri = format!("{origin}{path}").parse();
-    let uri = uri.map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))?;
+    let mut uri = String::with_capacity(256);
+    write!(uri, "{origin}{path}").expect("a text takes what it is given");
+    let uri = Uri::try_from(uri).map_err(|error: http::uri::InvalidUri| Error::field("url", error.to_string()))?;
     Ok((uri, Some(origin.clone())))
 }
 

@@ -284,30 +284,27 @@ impl<B: HttpBody<Data = Bytes, Error = EgressError> + Unpin> HttpBody for Scanne
             let Some(stream) = &mut me.stream else {
                 return Poll::Ready(me.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             };
-            let clean = match ready!(Pin::new(&mut me.inner).poll_frame(cx)) {
+            let (clean, over) = match ready!(Pin::new(&mut me.inner).poll_frame(cx)) {
                 Some(Err(error)) => {
                     me.stream = None;
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => stream.push(&data),
+                    Ok(data) if me.inner.is_end_stream() => (stream.end(&data), true),
+                    Ok(data) => (stream.push(&data), false),
                     Err(frame) => {
                         me.trailers =
                             frame.into_trailers().ok().map(|map| trailers(map, Some(&me.redactor), &me.entry));
                         continue;
                     }
                 },
-                None => {
-                    let last = stream.finish();
-                    if stream.found {
-                        me.entry.progress.redacted();
-                    }
-                    me.stream = None;
-                    last
-                }
+                None => (stream.finish(), true),
             };
-            if me.stream.as_ref().is_some_and(|stream| stream.found) {
+            if stream.found {
                 me.entry.progress.redacted();
+            }
+            if over {
+                me.stream = None;
             }
             if !clean.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(clean))));

@@ -97,9 +97,8 @@ impl Redactor {
     /// The whole text without secrets, and whether there were any.
     pub(super) fn replace(&self, text: &[u8]) -> (Vec<u8>, bool) {
         let mut stream = self.stream();
-        let mut clean = stream.push(&Bytes::copy_from_slice(text)).to_vec();
-        clean.extend_from_slice(&stream.finish());
-        (clean, stream.found)
+        let clean = stream.end(&Bytes::copy_from_slice(text));
+        (clean.into(), stream.found)
     }
 
     /// Whether there is a secret in it.
@@ -136,10 +135,19 @@ impl Stream {
         self.take(&text, false)
     }
 
+    /// What is left with the last piece: nothing that is in it waits for what comes behind it.
+    pub(super) fn end(&mut self, piece: &Bytes) -> Bytes {
+        if self.held.is_empty() && self.patterns.find(piece, 0).is_none() {
+            return piece.clone();
+        }
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(piece);
+        self.take(&text, true)
+    }
+
     /// What is left when no more comes.
     pub(super) fn finish(&mut self) -> Bytes {
-        let text = std::mem::take(&mut self.held);
-        self.take(&text, true)
+        self.end(&Bytes::new())
     }
 
     fn take(&mut self, text: &[u8], last: bool) -> Bytes {
@@ -553,15 +561,21 @@ mod tests {
             prop_assert_eq!(seasoned.replace(text.as_bytes()).0, expected.clone());
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
             cuts.sort_unstable();
+            let pieces: Vec<_> =
+                cuts.windows(2).map(|pair| Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])).collect();
+            let (last, before) = pieces.split_last().expect("two cuts at least");
             for redactor in [redactor, seasoned] {
-                let mut stream = redactor.stream();
-                let mut clean = Vec::new();
-                for pair in cuts.windows(2) {
-                    let piece = &text.as_bytes()[pair[0]..pair[1]];
-                    clean.extend_from_slice(&stream.push(&Bytes::copy_from_slice(piece)));
+                for known_as_the_last in [false, true] {
+                    let mut stream = redactor.stream();
+                    let mut clean: Vec<u8> = before.iter().flat_map(|piece| stream.push(piece)).collect();
+                    if known_as_the_last {
+                        clean.extend_from_slice(&stream.end(last));
+                    } else {
+                        clean.extend_from_slice(&stream.push(last));
+                        clean.extend_from_slice(&stream.finish());
+                    }
+                    prop_assert_eq!(clean, expected.clone());
                 }
-                clean.extend_from_slice(&stream.finish());
-                prop_assert_eq!(clean, expected.clone());
             }
         }
     }

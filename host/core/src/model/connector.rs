@@ -37,8 +37,10 @@ pub struct Surface {
 impl Surface {
     /// Whether it exports this interface of the contract, whatever the patch version.
     pub fn exports_interface(&self, interface: &str) -> bool {
-        let prefix = format!("turnbuckle:connector/{interface}@");
-        self.exports.iter().any(|export| export.starts_with(&prefix))
+        let version = |export: &str| {
+            export.strip_prefix("turnbuckle:connector/")?.strip_prefix(interface)?.strip_prefix('@').map(drop)
+        };
+        self.exports.iter().any(|export| version(export).is_some())
     }
 }
 

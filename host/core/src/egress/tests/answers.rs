@@ -61,6 +61,26 @@ async fn an_echo_split_at_every_byte_never_shows_the_secret() {
 }
 
 #[tokio::test]
+async fn what_ends_an_answer_of_known_length_waits_for_nothing_behind_it() {
+    let said = format!("almost {}", &SECRET[..7]);
+    let answer = said.clone();
+    let upstream = Upstream::start(move |seen| match seen.line.contains("secret") {
+        true => text(format!("{SECRET}{answer}")),
+        false => text(answer.clone()),
+    })
+    .await;
+    let origin = upstream.origin();
+    let (egress, permit) = (open(&[&origin]), bearer(&origin));
+    for (path, expected) in [("", said.clone()), ("secret", format!("[redacted]{said}"))] {
+        let response = send(&egress, &permit, get(&format!("{origin}/{path}"))).await.unwrap();
+        let mut body = response.into_body();
+        let whole = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(whole, expected.as_bytes(), "all of it at once");
+        assert!(http_body::Body::is_end_stream(&body) && body.frame().await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn headers_and_trailers_are_scanned_and_hop_by_hop_ones_dropped() {
     let upstream = Upstream::start(|seen| {
         let mut trailers = HeaderMap::new();
