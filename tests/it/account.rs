@@ -10,6 +10,7 @@ use turnbuckle_tests::oidc::{CONSOLE, CONSOLE_SECRET, Oidc};
 use turnbuckle_tests::world::{Serving, World};
 
 use crate::console::{Desk, link};
+use crate::console_browser::drawings;
 use crate::scene::{Scene, left_out, wrong_fields};
 use crate::users::{WORKS, delete, put};
 
@@ -383,4 +384,31 @@ fn somebody_signs_in_by_an_account_in_a_real_browser() {
     assert_eq!(window.url(), door.at("/integrations/connectors"));
     let page = window.script("document.body.textContent").to_string();
     assert!(page.contains("Signed in as ada"), "{page}");
+}
+
+#[test]
+fn an_account_is_unbound_in_a_window_above_that_of_its_user() {
+    let test = "an_account_is_unbound_in_a_window_above_that_of_its_user";
+    let Some(door) = Door::open(test) else { return };
+    let Some(window) = Window::open() else {
+        left_out(test, "chromium with chromium-driver");
+        return;
+    };
+    door.bind(&json!({"account": "ada@example.com"})).ended(200);
+    window.goto(&link(&door.api));
+    window.goto(&door.at("/setup"));
+    window.click("link", "ada");
+    window.find("dialog", "User ada");
+    window.click("link", "Unbind ada@example.com");
+    window.find("dialog", "Unbind ada@example.com?");
+    window.draw(&drawings().join("account-unbind.png"));
+    window.click("link", "Cancel");
+    window.reads("ada@example.com");
+    window.goto(&door.at("/setup/users/ada"));
+    window.click("link", "Unbind ada@example.com");
+    window.find("dialog", "Unbind ada@example.com?");
+    window.go("button", "Unbind");
+    window.reads("An account is unbound from ada");
+    window.reads("No account is bound.");
+    assert_eq!(window.complaints(), Vec::<String>::new());
 }

@@ -81,6 +81,12 @@
         return true;
     };
 
+    // A window is called what its own title says: there may be another one below it, with a title of the same id.
+    const titled = (window_) => {
+        const dialog = window_.closest("dialog"), title = window_.querySelector("#window-title");
+        if (dialog && title) dialog.setAttribute("aria-label", title.textContent.trim());
+    };
+
     // Sends a form and puts its answer in its place. What was typed into secret fields stays in the browser. Says whether the
     // form is still there to be sent.
     const send = async (form, submitter) => {
@@ -107,6 +113,7 @@
             if (same) same.value = input.value;
         }
         old.replaceWith(next);
+        titled(next);
         begin(next);
         (next.querySelector("[role=alert]") || next).focus();
         return false;
@@ -124,8 +131,8 @@
             const window_ = answer.ok && parse(await answer.text()).querySelector("#window");
             if (!window_) throw new Error("no window");
             const dialog = document.createElement("dialog");
-            dialog.setAttribute("aria-labelledby", "window-title");
             dialog.append(window_);
+            titled(window_);
             dialog.addEventListener("close", () => {
                 // Told a moment after it is closed: whoever went on meanwhile stays where they are.
                 const there = document.activeElement;
