@@ -140,7 +140,7 @@ impl Serialize for Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Piece by piece: every request has it written out, and one format of all of them costs twice as much.
+        // Piece by piece, without a format of all of them: every request has it written out.
         formatter.write_str(&self.scheme)?;
         formatter.write_str("://")?;
         formatter.write_str(&self.host)?;
