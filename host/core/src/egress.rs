@@ -77,7 +77,6 @@ pub(crate) use self::post::Message;
 use self::redact::Redactor;
 use self::sign::Head;
 pub(crate) use self::sign::{SignFailure, SignRequest, Signer};
-use crate::model::origin::Origin;
 
 /// Work of a client that keeps sockets: what serves a socket would hold the span of whoever opened it for as long as that stands,
 /// and no trace of that request would ever end.
@@ -164,7 +163,7 @@ impl Egress {
     ) -> Result<Response<Body>, EgressError> {
         let started = Instant::now();
         let method = request.method().clone();
-        let entry = call.begin(method.as_str())?;
+        let entry = call.begin(&method)?;
         let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
         let empty = tracing::field::Empty;
         let span =
@@ -212,8 +211,9 @@ struct Outgoing {
 impl Sending<'_> {
     async fn run(&self, request: Request<Body>) -> Result<Response<Body>, EgressError> {
         let (parts, body) = request.into_parts();
-        let url = policy::parse(&parts.uri)?;
-        self.entry.target(Origin::of(&url), self.shown_path(&url));
+        let url = policy::parse(&parts.uri, self.permit.origins())?;
+        let path = if self.call.recorded { self.shown_path(&url) } else { String::new() };
+        self.entry.target(policy::origin(self.permit.origins(), &url), path);
         let attachments = &self.permit.attachments;
         let rules = Rules { origins: self.permit.origins(), owned: &attachments.owned, allow: &self.egress.allow };
         let route = policy::decide(&rules, &parts.method, &url, &parts.headers)?;

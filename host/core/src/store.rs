@@ -56,7 +56,7 @@ pub(crate) use connections::ConnectionQuery;
 pub(crate) use error::StoreError;
 pub(crate) use events::{EventQuery, EventsKept, Followed};
 pub(crate) use health::Upcoming;
-pub(crate) use notes::Noting;
+pub(crate) use notes::{Lasting, Noting};
 pub(crate) use transaction::{Reader, Writer};
 pub(crate) use users::TokenHash;
 pub(crate) use webhooks::Deliveries;
@@ -64,7 +64,7 @@ pub(crate) use webhooks::Deliveries;
 use committer::{Job, Message, Prepared};
 use engine::Engine;
 use known::Known;
-use notes::Notes;
+use notes::{Note, Notes};
 use rehearsal::Rehearsal;
 use schema::Schema;
 
@@ -245,8 +245,12 @@ impl Store {
     /// Puts down what happened, for the audit, and does not wait: it is on the disk a moment later, and no later than what the
     /// same caller writes next. A power cut in that moment takes it away; so does a queue that is full, and the audit says so.
     pub(crate) fn note(&self, event: AuditEvent) {
+        self.put_down(event.into());
+    }
+
+    fn put_down(&self, note: Note) {
         if self.rehearsal.is_none()
-            && self.inner.notes.add(event)
+            && self.inner.notes.add(note)
             && let Some(jobs) = &self.inner.jobs
         {
             // Where the writer is gone, there is nobody to keep anything.
@@ -255,8 +259,8 @@ impl Store {
     }
 
     /// Puts down something that is under way when it ends, however it ends.
-    pub(crate) fn noting(&self, event: AuditEvent) -> Noting {
-        Noting::new(self.clone(), event)
+    pub(crate) fn noting<T: Lasting>(&self, under_way: T) -> Noting<T> {
+        Noting::new(self.clone(), under_way)
     }
 
     /// Waits until everything that was noted before is on the disk.

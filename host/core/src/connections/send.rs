@@ -14,7 +14,7 @@ use super::{Connections, authorize, disabled, need, probe};
 use crate::credentials::{self, Pinned, Unusable, Usable};
 use crate::egress::{self, Call, EgressError, Permit, Timeouts};
 use crate::model::actor::{Actor, Permission};
-use crate::model::audit::{AuditAction, AuditEvent};
+use crate::model::audit::{AuditAction, AuditEvent, Deed, Done};
 use crate::model::connection::Connection;
 use crate::model::error::Error;
 use crate::model::measure;
@@ -53,12 +53,12 @@ impl Connections {
         let (request, origin) = prepared(&usable.permit, request)?;
         let renewable = usable.renewable;
         if !renewable && !usable.installed.surface.exports_interface("classifier") {
-            let using = self.using(actor.name(), &connection, origin.as_ref());
+            let using = self.using(actor.name(), &connection, &usable, origin.as_ref())?;
             let outcome = self.dispatch(&usable, request.map(outgoing)).await;
             count(&outcome);
-            using.ended(|event| match &outcome {
-                Ok(response) => answered(event, response.status()),
-                Err(error) => event.ended(error),
+            using.ended(|done| match &outcome {
+                Ok(response) => done.answered(response.status().as_u16()),
+                Err(error) => done.ended(error),
             });
             let response = outcome?;
             self.prove(&connection, response.status());
@@ -123,10 +123,28 @@ impl Connections {
         Ok(told(response, failure))
     }
 
-    /// The record of one request, written however that ends. It costs the sender some copies of short texts, and no commit.
-    fn using(&self, actor: &str, connection: &Connection, origin: Option<&Origin>) -> Noting {
-        let event = AuditEvent::of(self.outside.now(), actor, AuditAction::ConnectionSend, connection);
-        self.store.noting(AuditEvent { origins: origin.iter().map(ToString::to_string).collect(), ..event })
+    /// The record of one request, written however that ends. It costs the sender no commit and, where the last one was by the
+    /// same actor to the same place, next to nothing.
+    fn using(
+        &self,
+        actor: &str,
+        connection: &Connection,
+        usable: &Usable,
+        origin: Option<&Origin>,
+    ) -> Result<Noting<Done>, Error> {
+        let now = self.outside.now();
+        let known = usable.last_send.get(|deed| deed.is_of(actor, origin.into_iter().map(Origin::as_str)));
+        let deed = match known {
+            Some(deed) => deed,
+            None => {
+                let event = AuditEvent::of(now, actor, AuditAction::ConnectionSend, connection);
+                let event = AuditEvent { origins: origin.iter().map(ToString::to_string).collect(), ..event };
+                let deed = Deed::new(&event).map_err(|error| Error::internal("writing a record")(Box::new(error)))?;
+                usable.last_send.set(&deed);
+                deed
+            }
+        };
+        Ok(self.store.noting(Done::new(deed, now)))
     }
 
     async fn dispatch(
@@ -134,7 +152,7 @@ impl Connections {
         usable: &Usable,
         request: http::Request<egress::Body>,
     ) -> Result<http::Response<egress::Body>, Error> {
-        let call = Arc::new(Call::new(self.egress.limits().clone(), WHOLE));
+        let call = Arc::new(Call::unrecorded(self.egress.limits().clone(), WHOLE));
         Ok(self.egress.send(&usable.permit, &call, request, Timeouts::default()).await?)
     }
 
@@ -146,7 +164,7 @@ impl Connections {
         origin: Option<&Origin>,
         request: http::Request<egress::Body>,
     ) -> Result<(http::Response<egress::Body>, Option<Failure>), Error> {
-        let using = self.using(pinned.actor, pinned.connection, origin);
+        let using = self.using(pinned.actor, pinned.connection, usable, origin)?;
         let outcome = match self.dispatch(usable, request).await {
             Ok(response) => self.judged(pinned, usable, response).await,
             Err(error) => Err(error),
@@ -155,10 +173,10 @@ impl Connections {
             Ok((response, _)) => measure::send(Some(response.status().as_u16()), ""),
             Err(error) => measure::send(None, error.code()),
         }
-        using.ended(|event| match &outcome {
-            Ok((response, None)) => answered(event, response.status()),
-            Ok((response, Some(failure))) => answered(event, response.status()).failed(failure.kind.name()),
-            Err(error) => event.ended(error),
+        using.ended(|done| match &outcome {
+            Ok((response, None)) => done.answered(response.status().as_u16()),
+            Ok((response, Some(failure))) => done.answered(response.status().as_u16()).failed(failure.kind.name()),
+            Err(error) => done.ended(error),
         });
         outcome
     }
@@ -215,10 +233,6 @@ impl Connections {
         }
         Ok(authorize::upstream(unusable))
     }
-}
-
-fn answered(event: AuditEvent, status: http::StatusCode) -> AuditEvent {
-    AuditEvent { status: Some(status.as_u16()), ..event }
 }
 
 fn count<T>(outcome: &Result<http::Response<T>, Error>) {

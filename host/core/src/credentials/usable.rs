@@ -13,7 +13,7 @@ use super::renew::is_passing;
 use super::seal::Shelf;
 use super::{Credentials, Pinned, Unusable};
 use crate::egress::Permit;
-use crate::model::audit::AuditAction;
+use crate::model::audit::{AuditAction, LastDeed};
 use crate::model::authentication::{Authentication, Grant};
 use crate::model::connection::Connection;
 use crate::model::connector::Installed;
@@ -42,6 +42,8 @@ pub(crate) struct Usable {
     pub(crate) renewable: bool,
     /// Of a connection by a named credential: who signs in for it, and the setup that it was made under.
     by: Option<(ConnectionId, u64)>,
+    /// What the record of the last request says.
+    pub(crate) last_send: LastDeed,
 }
 
 /// What a reconnect tries before anything of it is stored.
@@ -85,6 +87,7 @@ impl Usable {
             renew_at: credential.and_then(|credential| renew_at(holder.id, credential)),
             renewable: renewable(&holder.authentication.grant),
             by: Some((holder.id, setup)),
+            last_send: LastDeed::default(),
         }
     }
 }
@@ -202,6 +205,7 @@ impl Credentials {
             renew_at: None,
             renewable: renewable(&plan.grant),
             by: None,
+            last_send: LastDeed::default(),
         })
     }
 

@@ -1,10 +1,11 @@
 //! One guest call, or one `send`: its budgets, and the record of what it sent.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::error::{Denied, EgressError};
@@ -55,6 +56,8 @@ pub(crate) struct Call {
     pub(super) limits: Limits,
     within: Duration,
     deadline: OnceLock<Instant>,
+    /// Whether anybody reads what was sent.
+    pub(super) recorded: bool,
     record: Mutex<Record>,
 }
 
@@ -68,8 +71,18 @@ struct Record {
 /// One request's row, written while its bodies flow.
 #[derive(Debug)]
 pub(super) struct Entry {
-    exchange: Mutex<Exchange>,
+    row: Mutex<Row>,
     pub(super) progress: Progress,
+}
+
+#[derive(Debug)]
+struct Row {
+    method: Method,
+    origin: Option<Origin>,
+    path: String,
+    status: Option<StatusCode>,
+    error: Option<Cow<'static, str>>,
+    took: Duration,
 }
 
 /// What bodies report as they flow.
@@ -85,7 +98,12 @@ pub(super) struct Progress {
 impl Call {
     /// A call whose requests must all end `within` this time of the first one.
     pub(crate) fn new(limits: Limits, within: Duration) -> Self {
-        Self { limits, within, deadline: OnceLock::new(), record: Mutex::default() }
+        Self { limits, within, deadline: OnceLock::new(), recorded: true, record: Mutex::default() }
+    }
+
+    /// One whose exchanges nobody will read.
+    pub(crate) fn unrecorded(limits: Limits, within: Duration) -> Self {
+        Self { recorded: false, ..Self::new(limits, within) }
     }
 
     /// Its time begins with its first request: a guest that waits for its turn has not kept a service waiting.
@@ -101,9 +119,9 @@ impl Call {
     /// It is over before its guest was done: an answer that was still being read says so.
     pub(crate) fn cut_off(&self) {
         for entry in &self.record().exchanges {
-            let mut exchange = entry.exchange();
-            if exchange.error.is_none() && !entry.progress.whole.load(Ordering::Relaxed) {
-                exchange.error = Some("the call ended before the answer was read to its end".to_owned());
+            let mut row = entry.row();
+            if row.error.is_none() && !entry.progress.whole.load(Ordering::Relaxed) {
+                row.error = Some("the call ended before the answer was read to its end".into());
             }
         }
     }
@@ -114,7 +132,7 @@ impl Call {
     }
 
     /// Counts one more request. The first one too many is still recorded, so that the record says why the call failed.
-    pub(super) fn begin(&self, method: &str) -> Result<Arc<Entry>, EgressError> {
+    pub(super) fn begin(&self, method: &Method) -> Result<Arc<Entry>, EgressError> {
         let mut record = self.record();
         let allowed = self.limits.requests_per_call;
         if record.requests > allowed {
@@ -122,20 +140,19 @@ impl Call {
         }
         record.requests += 1;
         let entry = Arc::new(Entry {
-            exchange: Mutex::new(Exchange {
-                method: method.chars().take(32).collect(),
+            row: Mutex::new(Row {
+                method: method.clone(),
                 origin: None,
                 path: String::new(),
                 status: None,
-                error: Some("the call ended before the answer came".to_owned()),
-                sent: 0,
-                received: 0,
-                microseconds: 0,
-                redacted: false,
+                error: Some("the call ended before the answer came".into()),
+                took: Duration::ZERO,
             }),
             progress: Progress::default(),
         });
-        record.exchanges.push(Arc::clone(&entry));
+        if self.recorded {
+            record.exchanges.push(Arc::clone(&entry));
+        }
         if record.requests > allowed {
             let error = Self::too_many(allowed);
             drop(record);
@@ -160,44 +177,51 @@ impl Call {
 
 impl Entry {
     pub(super) fn target(&self, origin: Option<Origin>, path: String) {
-        let mut exchange = self.exchange();
-        exchange.origin = origin;
-        exchange.path = path;
+        let mut row = self.row();
+        row.origin = origin;
+        row.path = path;
     }
 
     /// Where it goes, for messages.
     pub(super) fn origin(&self) -> String {
-        self.exchange().origin.as_ref().map_or_else(|| "the service".to_owned(), Origin::to_string)
+        self.row().origin.as_ref().map_or_else(|| "the service".to_owned(), Origin::to_string)
     }
 
     pub(super) fn answered(&self, after: Duration, status: StatusCode) {
-        let mut exchange = self.exchange();
-        exchange.status = Some(status.as_u16());
-        exchange.error = None;
-        exchange.microseconds = microseconds(after);
+        let mut row = self.row();
+        row.status = Some(status);
+        row.error = None;
+        row.took = after;
     }
 
     pub(super) fn failed(&self, after: Duration, error: &EgressError) {
-        let mut exchange = self.exchange();
-        exchange.error = Some(error.to_string());
-        exchange.microseconds = microseconds(after);
+        let mut row = self.row();
+        row.error = Some(error.to_string().into());
+        row.took = after;
     }
 
     /// The head came, and its body then failed.
     pub(super) fn broke(&self, error: &EgressError) {
-        self.exchange().error = Some(error.to_string());
+        self.row().error = Some(error.to_string().into());
     }
 
     fn snapshot(&self) -> Exchange {
-        let mut exchange = self.exchange().clone();
-        exchange.sent = self.progress.sent.load(Ordering::Relaxed);
-        exchange.received = self.progress.received.load(Ordering::Relaxed);
-        exchange.redacted = self.progress.redacted.load(Ordering::Relaxed);
-        exchange
+        let row = self.row();
+        Exchange {
+            method: row.method.as_str().chars().take(32).collect(),
+            origin: row.origin.clone(),
+            path: row.path.clone(),
+            status: row.status.map(|status| status.as_u16()),
+            error: row.error.as_deref().map(str::to_owned),
+            sent: self.progress.sent.load(Ordering::Relaxed),
+            received: self.progress.received.load(Ordering::Relaxed),
+            microseconds: u64::try_from(row.took.as_micros()).unwrap_or(u64::MAX),
+            redacted: self.progress.redacted.load(Ordering::Relaxed),
+        }
     }
 
-    fn exchange(&self) -> std::sync::MutexGuard<'_, Exchange> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    fn row(&self) -> std::sync::MutexGuard<'_, Row> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -221,8 +245,4 @@ impl Progress {
     pub(super) fn redacted(&self) {
         self.redacted.store(true, Ordering::Relaxed);
     }
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

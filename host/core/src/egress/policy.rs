@@ -4,11 +4,11 @@
 //! otherwise. Decimal, octal and short IPv4 spellings are IP literals after that one parse, and a literal never meets a
 //! resolver, so it is judged here. Names are judged by their addresses when they are resolved ([`Reach`] says how).
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use http::Method;
 use http::header::{self, HeaderMap, HeaderName};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Uri};
 use url::{Host, Url};
 
 use super::address;
@@ -43,44 +43,62 @@ pub(super) struct Rules<'a> {
 }
 
 /// The URL that will be dialled.
-pub(super) fn parse(uri: &http::Uri) -> Result<Url, Denied> {
-    let shown = || uri.host().unwrap_or("a URL without host").chars().take(253).collect::<String>();
-    let refuse = |rule, detail: &str| Denied::new(rule, shown(), detail);
+pub(super) fn parse(uri: &Uri, origins: &[Origin]) -> Result<Url, Denied> {
+    let refuse = |rule, detail: &str| Err(Denied::new(rule, shown(uri), detail));
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(refuse(Rule::UserInfo, "a URL with user information is not sent; the host attaches credentials"));
+        return refuse(Rule::UserInfo, "a URL with user information is not sent; the host attaches credentials");
     }
-    // With room for most: a text that grows with each piece costs every request more than its pieces.
-    let mut text = String::with_capacity(256);
-    write!(text, "{uri}").expect("a text takes what it is given");
-    if text.contains('\\') {
-        return Err(refuse(Rule::Url, "a URL has no backslash"));
+    let parts = [uri.authority().map(Authority::as_str), uri.path_and_query().map(PathAndQuery::as_str)];
+    if parts.into_iter().flatten().any(|part| part.contains('\\')) {
+        return refuse(Rule::Url, "a URL has no backslash");
     }
-    let mut url = Url::parse(&text).map_err(|problem| refuse(Rule::Url, &format!("not a URL: {problem}")))?;
+    // Nearly every one is written in the words of an origin that was read before.
+    let url = match origins.iter().find(|origin| origin.is_written_in(uri)) {
+        Some(origin) => origin.with(uri.path(), uri.query()),
+        None => read(uri)?,
+    };
+    match url.port() {
+        Some(0) => refuse(Rule::Port, "nothing listens on port 0"),
+        Some(_) | None => Ok(url),
+    }
+}
+
+/// What a parser makes of it, with one spelling of its name, so that `Host`, SNI and the pool agree with what was judged.
+fn read(uri: &Uri) -> Result<Url, Denied> {
+    let refuse = |rule, detail: &str| Denied::new(rule, shown(uri), detail);
+    let not_a_url = |problem| refuse(Rule::Url, &format!("not a URL: {problem}"));
+    let mut url = Url::parse(&uri.to_string()).map_err(not_a_url)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refuse(Rule::Scheme, &format!("{}: is neither https nor http", url.scheme())));
-    }
-    if url.port() == Some(0) {
-        return Err(refuse(Rule::Port, "nothing listens on port 0"));
     }
     url.set_fragment(None);
     if url.domain().is_some_and(|name| name.strip_suffix('.').unwrap_or(name).split('.').any(str::is_empty)) {
         return Err(refuse(Rule::Url, "a name has no empty part between its dots"));
     }
-    // One spelling of a name, so that `Host`, SNI and the pool agree with what was judged.
     if let Some(name) = url.domain().and_then(|name| name.strip_suffix('.')).map(str::to_owned) {
         // Without its dots it might be an address.
         if name.ends_with('.') {
             return Err(refuse(Rule::Url, "a name ends in one dot at most"));
         }
-        url.set_host(Some(&name)).map_err(|problem| refuse(Rule::Url, &format!("not a URL: {problem}")))?;
+        url.set_host(Some(&name)).map_err(not_a_url)?;
     }
     Ok(url)
 }
 
+/// Where it was to go, in a message about a URL that has no origin yet.
+fn shown(uri: &Uri) -> String {
+    uri.host().unwrap_or("a URL without host").chars().take(253).collect()
+}
+
+/// The origin of a URL: of those that are known, or another.
+pub(super) fn origin(known: &[Origin], url: &Url) -> Option<Origin> {
+    known.iter().find(|origin| origin.begins(url)).cloned().or_else(|| Origin::of(url))
+}
+
 /// Judges a request as the guest wrote it, before anything is attached.
 pub(super) fn decide(rules: &Rules<'_>, method: &Method, url: &Url, headers: &HeaderMap) -> Result<Route, Denied> {
-    let origin =
-        Origin::of(url).ok_or_else(|| Denied::new(Rule::Url, "a URL without host", "there is no host to dial"))?;
+    let origin = origin(rules.origins, url)
+        .ok_or_else(|| Denied::new(Rule::Url, "a URL without host", "there is no host to dial"))?;
     if !permitted_method(method) {
         let detail = "only GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS and WebDAV's safe methods are sent";
         return Err(Denied::new(Rule::Method, &origin, detail));

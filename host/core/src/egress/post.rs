@@ -46,7 +46,7 @@ impl Egress {
         let owned = &permit.attachments.owned;
         let rules = Rules { origins: permit.origins(), owned, allow: &self.inner.allow };
         let uri = url.as_str().parse().map_err(|_too_long| refused(url, "is longer than a URL may be"))?;
-        policy::decide(&rules, &Method::POST, &policy::parse(&uri)?, &HeaderMap::new()).map(drop)
+        policy::decide(&rules, &Method::POST, &policy::parse(&uri, rules.origins)?, &HeaderMap::new()).map(drop)
     }
 
     /// Sends it, and drops what comes back but its status.

@@ -35,6 +35,7 @@ struct Patterns {
     /// Sorted, so that those with a given beginning stand together.
     sorted: Vec<Vec<u8>>,
     begins: [bool; 256],
+    shortest: usize,
     longest: usize,
 }
 
@@ -85,13 +86,14 @@ impl Redactor {
             }
         }
         let sorted: Vec<Vec<u8>> = forms.into_iter().collect();
+        let shortest = sorted.iter().map(Vec::len).min()?;
         let longest = sorted.iter().map(Vec::len).max()?;
         let search = Search::new(&sorted, worth);
         let mut begins = [false; 256];
         for form in &sorted {
             begins[usize::from(form[0])] = true;
         }
-        Some(Self { patterns: Arc::new(Patterns { sorted, begins, longest, search }) })
+        Some(Self { patterns: Arc::new(Patterns { sorted, begins, shortest, longest, search }) })
     }
 
     /// The whole text without secrets, and whether there were any.
@@ -200,6 +202,10 @@ impl Search {
 impl Patterns {
     /// The first pattern at or behind `from`, and of those that begin there the longest.
     fn find(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        // Most names and values of headers are shorter than any credential.
+        if text.len() - from < self.shortest {
+            return None;
+        }
         if let Some(automaton) = self.search.automaton(&self.sorted, text.len() - from) {
             return automaton.find(aho_corasick::Input::new(text).range(from..)).map(|found| found.range());
         }

@@ -9,6 +9,7 @@
 //! a link that was noted elsewhere tells.
 
 mod chain;
+mod deed;
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ use super::verdict::{Exchange, Outcome};
 
 pub(crate) use chain::link;
 pub use chain::{AuditBreak, AuditChain, AuditLink, AuditProblem, AuditRecord, AuditReport, InvalidLink};
+pub(crate) use deed::{Deed, Done, LastDeed};
 
 /// The longest text of a caller that a record keeps.
 const TEXT: usize = 200;
@@ -492,13 +494,19 @@ impl AuditEvent {
 
     /// As an error says: what stood against it was a refusal, everything else a failure.
     pub(crate) fn ended(self, error: &Error) -> Self {
-        let outcome = if is_refusal(error) { AuditOutcome::Refused } else { AuditOutcome::Failed };
-        let reason = match error {
-            Error::Forbidden { permission } => permission.name(),
-            other => other.code(),
-        };
+        let (outcome, reason) = ending(error);
         Self { outcome, reason: Some(reason.to_owned()), ..self }
     }
+}
+
+/// How what failed so ended, and the word for why.
+fn ending(error: &Error) -> (AuditOutcome, &'static str) {
+    let outcome = if is_refusal(error) { AuditOutcome::Refused } else { AuditOutcome::Failed };
+    let reason = match error {
+        Error::Forbidden { permission } => permission.name(),
+        other => other.code(),
+    };
+    (outcome, reason)
 }
 
 /// Whether a permission or a rule of this host stood against what was asked.

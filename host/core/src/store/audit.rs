@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::codec::{self, List};
 use super::error::StoreError;
+use super::notes::Note;
 use super::tables::Table;
 use super::transaction::{Reader, Writer};
 use crate::model::audit::{
@@ -186,16 +187,33 @@ impl Reader<'_> {
 impl Writer<'_> {
     /// Appends a record, which stays or goes with everything else that this job does. No table has it before the commit ends.
     pub(crate) fn audit(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+        self.continue_audit(event.at, &event.object, |head| head.continued(event))
+    }
+
+    /// The same of what was noted.
+    pub(super) fn audit_note(&mut self, note: &Note) -> Result<(), StoreError> {
+        match note {
+            Note::Event(event) => self.audit(event),
+            Note::Done(done) => self.continue_audit(done.at, done.object(), |head| head.continued_by(done)),
+        }
+    }
+
+    fn continue_audit(
+        &mut self,
+        at: Timestamp,
+        object: &AuditObject,
+        line: impl FnOnce(&AuditLink) -> Result<(Vec<u8>, AuditLink), serde_json::Error>,
+    ) -> Result<(), StoreError> {
         let head = match self.audit.now.take() {
             Some(head) => head,
             None => self.audit_head()?,
         };
         let unwritable = |error| StoreError::Record { table: Table::Audit.name(), source: Some(Box::new(error)) };
-        let (line, next) = head.continued(event).map_err(unwritable)?;
-        let connection = connection_of(&event.object);
+        let (line, next) = line(&head).map_err(unwritable)?;
+        let connection = connection_of(object);
         self.audit.records.push(Record { seq: next.seq, enveloped: codec::enveloped(&line), connection });
         self.audit.now = Some(next);
-        self.audit.latest = self.audit.latest.max(event.at);
+        self.audit.latest = self.audit.latest.max(at);
         Ok(())
     }
 

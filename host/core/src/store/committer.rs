@@ -17,9 +17,8 @@ use super::engine::Engine;
 use super::error::StoreError;
 use super::events::EventsKept;
 use super::known::Known;
-use super::notes::Notes;
+use super::notes::{Note, Notes};
 use super::transaction::{Reader, Writer};
-use crate::model::audit::AuditEvent;
 use crate::model::measure;
 use crate::model::schedule::Schedule;
 
@@ -189,7 +188,7 @@ impl Committer {
     }
 
     /// Nothing of a commit was kept.
-    fn refused(&mut self, error: &Arc<StoreError>, noted: Vec<AuditEvent>) {
+    fn refused(&mut self, error: &Arc<StoreError>, noted: Vec<Note>) {
         if !std::mem::replace(&mut self.failing, true) {
             let cause = error.root();
             tracing::warn!(error = %cause, "changes cannot be kept, and the audit waits");
@@ -245,7 +244,7 @@ impl Committer {
         &self,
         ready: Result<(), StoreError>,
         batch: Vec<Job>,
-        noted: &[AuditEvent],
+        noted: &[Note],
         answers: &mut Vec<Answer>,
     ) -> Result<Changed, StoreError> {
         let mut batch = batch.into_iter();
@@ -266,7 +265,7 @@ impl Committer {
     fn prepare_and_commit(
         &self,
         batch: &mut impl Iterator<Item = Job>,
-        noted: &[AuditEvent],
+        noted: &[Note],
         answers: &mut Vec<Answer>,
     ) -> Result<Changed, StoreError> {
         let mut transaction = self.engine.begin_write()?;
@@ -276,7 +275,7 @@ impl Committer {
             let mut writer = Writer::of(&transaction, &self.known, self.schedule);
             self.before.set(Some(writer.audit_head()?.seq));
             // Whoever noted something before a change has its record before that of the change.
-            noted.iter().try_for_each(|event| writer.audit(event))?;
+            noted.iter().try_for_each(|note| writer.audit_note(note))?;
             changed = writer.keep();
             told = None;
             for job in batch {

@@ -5,12 +5,22 @@ use std::time::Instant;
 
 use super::Store;
 use crate::model::actor::HOST;
-use crate::model::audit::{AuditAction, AuditEvent, AuditObject};
+use crate::model::audit::{AuditAction, AuditEvent, AuditObject, Done};
 
 /// More do not wait: a disk that stands still must not fill the memory.
 const MOST: usize = 16_384;
 /// So many are not left waiting for the end of the usual time.
 const MANY: usize = 4_096;
+
+/// How something ended whose caller went away.
+const CUT_OFF: &str = "cut-off";
+
+/// One of them.
+#[derive(Debug)]
+pub(super) enum Note {
+    Event(Box<AuditEvent>),
+    Done(Done),
+}
 
 /// The queue.
 #[derive(Debug, Default)]
@@ -20,51 +30,55 @@ pub(super) struct Notes {
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    events: Vec<AuditEvent>,
+    notes: Vec<Note>,
     lost: u64,
 }
 
 impl Notes {
     /// Says whether the writer has to hear of it: of the first one, and where there are many.
-    pub(super) fn add(&self, event: AuditEvent) -> bool {
+    pub(super) fn add(&self, note: Note) -> bool {
         let mut waiting = self.lock();
-        if waiting.events.len() >= MOST {
+        if waiting.notes.len() >= MOST {
             waiting.lost += 1;
             return false;
         }
-        waiting.events.push(event);
-        matches!(waiting.events.len(), 1 | MANY)
+        waiting.notes.push(note);
+        matches!(waiting.notes.len(), 1 | MANY)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().events.len()
+        self.lock().notes.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().events.is_empty()
+        self.lock().notes.is_empty()
     }
 
     pub(super) fn are_many(&self) -> bool {
-        self.lock().events.len() >= MANY
+        self.lock().notes.len() >= MANY
     }
 
     /// All that wait. Where some were lost, the last one says how many.
-    pub(super) fn take(&self) -> Vec<AuditEvent> {
-        let Waiting { mut events, lost } = std::mem::take(&mut *self.lock());
+    pub(super) fn take(&self) -> Vec<Note> {
+        let Waiting { mut notes, lost } = std::mem::take(&mut *self.lock());
         if lost > 0
-            && let Some(last) = events.last()
+            && let Some(last) = notes.last()
         {
-            let gap = AuditEvent::new(last.at, HOST, AuditAction::AuditGap, AuditObject::host());
-            events.push(gap.failed(format!("{lost} records could not be kept")));
+            let at = match last {
+                Note::Event(event) => event.at,
+                Note::Done(done) => done.at,
+            };
+            let gap = AuditEvent::new(at, HOST, AuditAction::AuditGap, AuditObject::host());
+            notes.push(gap.failed(format!("{lost} records could not be kept")).into());
         }
-        events
+        notes
     }
 
     /// Puts back what could not be committed, before what came since.
-    pub(super) fn put_back(&self, mut events: Vec<AuditEvent>) {
+    pub(super) fn put_back(&self, mut notes: Vec<Note>) {
         let mut waiting = self.lock();
-        events.append(&mut waiting.events);
-        waiting.events = events;
+        notes.append(&mut waiting.notes);
+        waiting.notes = notes;
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -72,37 +86,84 @@ impl Notes {
     }
 }
 
+impl From<AuditEvent> for Note {
+    fn from(event: AuditEvent) -> Self {
+        Self::Event(Box::new(event))
+    }
+}
+
+impl From<Done> for Note {
+    fn from(done: Done) -> Self {
+        Self::Done(done)
+    }
+}
+
+/// What can be under way.
+pub(crate) trait Lasting {
+    fn took(self, microseconds: u64) -> Self;
+    fn cut_off(self) -> Self;
+    fn put_down(self, store: &Store);
+}
+
+impl Lasting for AuditEvent {
+    fn took(self, microseconds: u64) -> Self {
+        Self { microseconds: Some(microseconds), ..self }
+    }
+
+    fn cut_off(self) -> Self {
+        self.failed(CUT_OFF)
+    }
+
+    fn put_down(self, store: &Store) {
+        store.put_down(self.into());
+    }
+}
+
+impl Lasting for Done {
+    fn took(self, microseconds: u64) -> Self {
+        self.took(microseconds)
+    }
+
+    fn cut_off(self) -> Self {
+        self.failed(CUT_OFF)
+    }
+
+    fn put_down(self, store: &Store) {
+        store.put_down(self.into());
+    }
+}
+
 /// Something that is under way. It is put down when it ends or, where whoever waits for it goes away, as cut off.
 #[derive(Debug)]
-pub(crate) struct Noting {
+pub(crate) struct Noting<T: Lasting = AuditEvent> {
     store: Store,
-    event: Option<AuditEvent>,
+    under_way: Option<T>,
     begun: Instant,
 }
 
-impl Noting {
-    pub(super) fn new(store: Store, event: AuditEvent) -> Self {
-        Self { store, event: Some(event), begun: Instant::now() }
+impl<T: Lasting> Noting<T> {
+    pub(super) fn new(store: Store, under_way: T) -> Self {
+        Self { store, under_way: Some(under_way), begun: Instant::now() }
     }
 
     /// It ended, so.
-    pub(crate) fn ended(mut self, how: impl FnOnce(AuditEvent) -> AuditEvent) {
-        if let Some(event) = self.event.take() {
+    pub(crate) fn ended(mut self, how: impl FnOnce(T) -> T) {
+        if let Some(under_way) = self.under_way.take() {
             let took = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.store.note(how(event).took(took));
+            how(under_way).took(took).put_down(&self.store);
         }
     }
 
     /// It is recorded elsewhere, with what it changed.
     pub(crate) fn recorded(mut self) {
-        self.event = None;
+        self.under_way = None;
     }
 }
 
-impl Drop for Noting {
+impl<T: Lasting> Drop for Noting<T> {
     fn drop(&mut self) {
-        if let Some(event) = self.event.take() {
-            self.store.note(event.failed("cut-off"));
+        if let Some(under_way) = self.under_way.take() {
+            under_way.cut_off().put_down(&self.store);
         }
     }
 }

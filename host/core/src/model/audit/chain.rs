@@ -1,13 +1,16 @@
 //! The chain itself: how a record is bound to the one before it, and how that is checked.
 
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::AuditEvent;
+use super::deed::{self, Done, Ending};
 
+const BEFORE_PREV: &[u8] = b",\"prev\":\"";
 /// What stands between a record and its hash, and what ends its line.
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";
 const BEHIND_HASH: &[u8] = b"\"}";
@@ -50,23 +53,30 @@ impl AuditLink {
 
     /// The line of a record that continues this one, and its own link.
     pub(crate) fn continued(&self, event: &AuditEvent) -> Result<(Vec<u8>, Self), serde_json::Error> {
-        #[derive(Serialize)]
-        struct Hashed<'a> {
-            seq: u64,
-            #[serde(flatten)]
-            event: &'a AuditEvent,
-            prev: &'a str,
-        }
+        self.line(&deed::written(event)?, &Ending::of(event))
+    }
+
+    /// The same of what was written out before.
+    pub(crate) fn continued_by(&self, done: &Done) -> Result<(Vec<u8>, Self), serde_json::Error> {
+        self.line(done.written(), &done.ending())
+    }
+
+    fn line(&self, written: &str, ending: &Ending<'_>) -> Result<(Vec<u8>, Self), serde_json::Error> {
         let seq = self.seq + 1;
         let mut line = Vec::with_capacity(LINE);
-        serde_json::to_writer(&mut line, &Hashed { seq, event, prev: &self.hash })?;
-        // The brace that ends the object: the hash goes before it.
-        line.pop();
-        let hash = hex::encode(Sha256::digest(&line));
+        write!(line, r#"{{"seq":{seq},"at":"{}","#, ending.at).map_err(serde_json::Error::io)?;
+        line.extend_from_slice(written.as_bytes());
+        ending.write(&mut line)?;
+        line.extend_from_slice(BEFORE_PREV);
+        line.extend_from_slice(self.hash.as_bytes());
+        line.push(b'"');
+        // At once into its place: the usual way takes longer for the digits than for the hash.
+        let mut hash = [0; HASH];
+        hex::encode_to_slice(Sha256::digest(&line), &mut hash).expect("two digits for each byte");
         line.extend_from_slice(BEFORE_HASH);
-        line.extend_from_slice(hash.as_bytes());
+        line.extend_from_slice(&hash);
         line.extend_from_slice(BEHIND_HASH);
-        Ok((line, Self { seq, hash }))
+        Ok((line, Self { seq, hash: String::from_utf8_lossy(&hash).into_owned() }))
     }
 }
 
@@ -272,7 +282,7 @@ pub(crate) fn link(seq: u64, line: &[u8]) -> Option<AuditLink> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{AuditAction, AuditKind, AuditObject};
+    use super::super::{AuditAction, AuditKind, AuditObject, Deed};
     use super::*;
     use jiff::Timestamp;
 
@@ -303,16 +313,41 @@ mod tests {
             actor in any::<String>(),
             name in any::<String>(),
             fields in proptest::collection::vec(any::<String>(), 0..3),
+            (status, microseconds, reason) in any::<(Option<u16>, Option<u64>, Option<String>)>(),
         ) {
-            let event = event(&actor, &name, &fields);
+            let event = AuditEvent { status, microseconds, ..event(&actor, &name, &fields) };
+            let event = match reason {
+                Some(reason) => event.failed(reason),
+                None => event,
+            };
             let (line, link) = AuditLink::origin().continued(&event).unwrap();
             prop_assert!(!line.contains(&b'\n'));
-            let read: AuditRecord = serde_json::from_slice(&line).unwrap();
-            prop_assert_eq!(&read, &AuditRecord { seq: 1, event, prev: "0".repeat(64), hash: link.hash.clone() });
+            let record = AuditRecord { seq: 1, event, prev: "0".repeat(64), hash: link.hash.clone() };
+            prop_assert_eq!(&serde_json::from_slice::<AuditRecord>(&line).unwrap(), &record);
+            prop_assert_eq!(&line, &serde_json::to_vec(&record).unwrap());
             prop_assert_eq!(super::link(1, &line), Some(link.clone()));
             let mut chain = AuditChain::after(AuditLink::origin(), Some(link.clone())).unwrap();
             prop_assert_eq!(chain.take(&line), Ok(()));
             prop_assert_eq!(chain.end(&link), Ok(()));
+        }
+
+        #[test]
+        fn what_was_written_out_before_gives_the_line_that_the_event_would_give(
+            actor in any::<String>(),
+            name in any::<String>(),
+            at in -1_000_000_000_000_i64..1_000_000_000_000,
+            (status, took) in any::<(Option<u16>, u64)>(),
+            failed in any::<bool>(),
+        ) {
+            let begun = AuditEvent { at: Timestamp::from_microsecond(at).unwrap(), ..event(&actor, &name, &[]) };
+            let done = Done::new(Deed::new(&begun).unwrap(), begun.at);
+            let (event, done) = match status {
+                Some(status) => (AuditEvent { status: Some(status), ..begun }, done.answered(status)),
+                None => (begun, done),
+            };
+            let (event, done) = if failed { (event.failed("revoked"), done.failed("revoked")) } else { (event, done) };
+            let expected = AuditLink::origin().continued(&event.took(took)).unwrap();
+            prop_assert_eq!(AuditLink::origin().continued_by(&done.took(took)).unwrap(), expected);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::notes::{Note, Notes};
 use super::super::tables::Table;
 use super::super::{Retention, StoreError};
 use super::{Options, Place, Store, wait, write};
@@ -100,14 +101,14 @@ fn what_is_cut_off_is_recorded_as_that() {
 
 #[test]
 fn a_queue_that_is_full_loses_the_newest_and_says_how_many() {
-    let notes = super::super::notes::Notes::default();
+    let notes = Notes::default();
     for _ in 0..16_384 {
-        notes.add(event("kept"));
+        notes.add(event("kept").into());
     }
-    assert!(!notes.add(event("lost")) && !notes.add(event("lost")));
+    assert!(!notes.add(event("lost").into()) && !notes.add(event("lost").into()));
     let taken = notes.take();
     assert_eq!(taken.len(), 16_385);
-    let gap = taken.last().unwrap();
+    let Some(Note::Event(gap)) = taken.last() else { panic!("{taken:?}") };
     assert_eq!((gap.action, gap.reason.as_deref()), (AuditAction::AuditGap, Some("2 records could not be kept")));
     assert!(notes.take().is_empty(), "they are told once");
 }
