@@ -401,6 +401,7 @@ fn an_account_is_unbound_in_a_window_above_that_of_its_user() {
     window.find("dialog", "User ada");
     window.click("link", "Unbind ada@example.com");
     window.find("dialog", "Unbind ada@example.com?");
+    window.find("form", "Unbind ada@example.com?");
     window.draw(&drawings().join("account-unbind.png"));
     window.click("link", "Cancel");
     window.reads("ada@example.com");

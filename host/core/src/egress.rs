@@ -163,8 +163,8 @@ impl Egress {
     ) -> Result<Response<Body>, EgressError> {
         let started = Instant::now();
         let method = request.method().clone();
-        let entry = call.begin(&method)?;
-        let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts };
+        let entry = call.begin(&method, started)?;
+        let sending = Sending { egress: &self.inner, permit, call, entry: &entry, timeouts, started };
         let empty = tracing::field::Empty;
         let span =
             tracing::debug_span!("egress", method = method.as_str(), origin = empty, status = empty, failed = empty);
@@ -199,6 +199,7 @@ struct Sending<'a> {
     call: &'a Arc<Call>,
     entry: &'a Arc<Entry>,
     timeouts: Timeouts,
+    started: Instant,
 }
 
 /// What is dialled.
@@ -339,17 +340,21 @@ impl Sending<'_> {
         let patience = limits.first_byte.min(self.timeouts.first_byte.unwrap_or(Duration::MAX));
         let connecting = limits.connect.min(self.timeouts.connect.unwrap_or(Duration::MAX));
         let after = patience.saturating_add(connecting).max(Duration::from_millis(1));
-        // One timer for both ends: each costs every request.
-        let left = self.call.deadline().saturating_duration_since(Instant::now());
+        // One timer for both ends, and one look at the clock for both: each costs every request.
+        let now = Instant::now();
+        let left = self.call.deadline().saturating_duration_since(now);
         let (phase, after) = if left < after { (Phase::Call, left) } else { (Phase::FirstByte, after) };
+        let mut until = now + after;
         let mut sending = std::pin::pin!(out_of_spans(client.execute(request)));
         loop {
             let sent = self.entry.progress.sent_so_far();
-            match tokio::time::timeout(after, sending.as_mut()).await {
+            match tokio::time::timeout_at(until, sending.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response.into()),
                 Ok(Err(error)) => return Err(self.failure(&error, &route)),
                 // The answer can't begin before the request has ended: as long as it goes on, the service is not late.
-                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline() => {}
+                Err(_) if self.entry.progress.sent_so_far() > sent && Instant::now() < self.call.deadline() => {
+                    until = Instant::now() + after;
+                }
                 Err(_) => return Err(EgressError::Timeout { origin: route.origin.to_string(), phase, after }),
             }
         }
@@ -357,11 +362,11 @@ impl Sending<'_> {
 
     /// Ends with the call.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, EgressError> {
-        let started = Instant::now();
-        match tokio::time::timeout_at(self.call.deadline(), work).await {
+        let deadline = self.call.deadline();
+        match tokio::time::timeout_at(deadline, work).await {
             Ok(done) => Ok(done),
             Err(_) => {
-                let after = self.call.deadline().saturating_duration_since(started);
+                let after = deadline.saturating_duration_since(self.started);
                 Err(EgressError::Timeout { origin: self.entry.origin(), phase: Phase::Call, after })
             }
         }

@@ -259,8 +259,8 @@ impl Store {
     }
 
     /// Puts down something that is under way when it ends, however it ends.
-    pub(crate) fn noting<T: Lasting>(&self, under_way: T) -> Noting<T> {
-        Noting::new(self.clone(), under_way)
+    pub(crate) fn noting<T: Lasting>(&self, under_way: T) -> Noting<'_, T> {
+        Noting::new(self, under_way)
     }
 
     /// Waits until everything that was noted before is on the disk.

@@ -81,10 +81,14 @@
         return true;
     };
 
-    // A window is called what its own title says: there may be another one below it, with a title of the same id.
+    // A window and its form are called what its own title says: there may be another one below it, with a title of the same id.
+    let titles = 0;
     const titled = (window_) => {
         const dialog = window_.closest("dialog"), title = window_.querySelector("#window-title");
-        if (dialog && title) dialog.setAttribute("aria-label", title.textContent.trim());
+        if (!dialog || !title) return;
+        const called = [dialog, ...window_.querySelectorAll("[aria-labelledby=window-title]")];
+        title.id = `window-title-${++titles}`;
+        for (const one of called) one.setAttribute("aria-labelledby", title.id);
     };
 
     // Sends a form and puts its answer in its place. What was typed into secret fields stays in the browser. Says whether the

@@ -390,7 +390,7 @@ impl Connections {
     }
 
     /// The record of a new credential that is tried.
-    fn trying(&self, actor: &Actor, connection: &Connection) -> Noting {
+    fn trying(&self, actor: &Actor, connection: &Connection) -> Noting<'_> {
         let (now, action) = (self.outside.now(), AuditAction::ConnectionReconnect);
         self.store.noting(AuditEvent::of(now, actor.name(), action, connection))
     }

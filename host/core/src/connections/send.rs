@@ -131,7 +131,7 @@ impl Connections {
         connection: &Connection,
         usable: &Usable,
         origin: Option<&Origin>,
-    ) -> Result<Noting<Done>, Error> {
+    ) -> Result<Noting<'_, Done>, Error> {
         let now = self.outside.now();
         let known = usable.last_send.get(|deed| deed.is_of(actor, origin.into_iter().map(Origin::as_str)));
         let deed = match known {

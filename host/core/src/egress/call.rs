@@ -132,7 +132,8 @@ impl Call {
     }
 
     /// Counts one more request. The first one too many is still recorded, so that the record says why the call failed.
-    pub(super) fn begin(&self, method: &Method) -> Result<Arc<Entry>, EgressError> {
+    pub(super) fn begin(&self, method: &Method, now: Instant) -> Result<Arc<Entry>, EgressError> {
+        self.deadline.get_or_init(|| now + self.within);
         let mut record = self.record();
         let allowed = self.limits.requests_per_call;
         if record.requests > allowed {

@@ -60,7 +60,12 @@ impl Notes {
 
     /// All that wait. Where some were lost, the last one says how many.
     pub(super) fn take(&self) -> Vec<Note> {
-        let Waiting { mut notes, lost } = std::mem::take(&mut *self.lock());
+        let (mut notes, lost) = {
+            let mut waiting = self.lock();
+            // As many are expected next time: a list that grows anew each time moves its notes each time.
+            let room = Vec::with_capacity(waiting.notes.len());
+            (std::mem::replace(&mut waiting.notes, room), std::mem::take(&mut waiting.lost))
+        };
         if lost > 0
             && let Some(last) = notes.last()
         {
@@ -135,14 +140,14 @@ impl Lasting for Done {
 
 /// Something that is under way. It is put down when it ends or, where whoever waits for it goes away, as cut off.
 #[derive(Debug)]
-pub(crate) struct Noting<T: Lasting = AuditEvent> {
-    store: Store,
+pub(crate) struct Noting<'a, T: Lasting = AuditEvent> {
+    store: &'a Store,
     under_way: Option<T>,
     begun: Instant,
 }
 
-impl<T: Lasting> Noting<T> {
-    pub(super) fn new(store: Store, under_way: T) -> Self {
+impl<'a, T: Lasting> Noting<'a, T> {
+    pub(super) fn new(store: &'a Store, under_way: T) -> Self {
         Self { store, under_way: Some(under_way), begun: Instant::now() }
     }
 
@@ -150,7 +155,7 @@ impl<T: Lasting> Noting<T> {
     pub(crate) fn ended(mut self, how: impl FnOnce(T) -> T) {
         if let Some(under_way) = self.under_way.take() {
             let took = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            how(under_way).took(took).put_down(&self.store);
+            how(under_way).took(took).put_down(self.store);
         }
     }
 
@@ -160,10 +165,10 @@ impl<T: Lasting> Noting<T> {
     }
 }
 
-impl<T: Lasting> Drop for Noting<T> {
+impl<T: Lasting> Drop for Noting<'_, T> {
     fn drop(&mut self) {
         if let Some(under_way) = self.under_way.take() {
-            under_way.cut_off().put_down(&self.store);
+            under_way.cut_off().put_down(self.store);
         }
     }
 }
