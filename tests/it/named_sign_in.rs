@@ -56,6 +56,8 @@ fn what_a_principal_obtained_is_taken_back_at_its_service_when_it_is_removed() {
     for token in ["token=rt&token_type_hint=refresh_token", "token=token-of-ada&token_type_hint=access_token"] {
         assert_eq!(revoked.recv_timeout(patience).unwrap(), token);
     }
+    // A socket that rests is kept for half a minute.
+    assert!(scene.upstream.comes_to(0, patience), "nothing of it stays open");
 }
 
 /// An external credential by OAuth 2.0 whose service is this scene's, with its named credential and a principal.

@@ -134,6 +134,28 @@ fn a_webhook_gets_the_types_that_it_names_and_what_happened_while_it_was_off() {
 }
 
 #[test]
+fn a_webhook_that_is_switched_off_or_removed_keeps_no_socket_to_its_endpoint() {
+    let endpoint = Upstream::start();
+    let scene = Scene::opened(&["http"], &[&endpoint]);
+    let receiver = ok("/hook", &endpoint);
+    hook(&scene.api, "shop", &endpoint, "/hook", &json!({"types": ["connection.created"]}));
+    // A socket that rests is kept for half a minute: it would outlive this.
+    let soon = std::time::Duration::from_secs(15);
+    scene.connected("A");
+    receiver.next();
+    assert!(endpoint.comes_to(1, soon), "it is kept for the next message");
+    put(&scene.api, "/webhooks/shop", &json!({"enabled": false})).ended(200);
+    assert!(endpoint.comes_to(0, soon), "that of what is switched off is closed");
+
+    put(&scene.api, "/webhooks/shop", &json!({"enabled": true})).ended(200);
+    scene.connected("B");
+    receiver.next();
+    assert!(endpoint.comes_to(1, soon), "it began anew");
+    delete(&scene.api, "/webhooks/shop").ended(204);
+    assert!(endpoint.comes_to(0, soon), "that of what is removed is closed");
+}
+
+#[test]
 fn an_endpoint_that_no_request_may_go_to_is_refused_and_the_field_says_why() {
     let scene = Scene::http();
     for (url, words) in [

@@ -128,7 +128,7 @@ impl Endpoint {
                         return;
                     }
                 }
-                Ok(Step::Over) => return,
+                Ok(Step::Over) => return self.egress.close(&self.pool_key()),
                 Err(error) => {
                     if self.parts.strong_count() == 0 {
                         return;
@@ -143,6 +143,11 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// Whose sockets its messages go by.
+    fn pool_key(&self) -> String {
+        format!("webhook {}", self.webhook.name)
     }
 
     /// One delivery that is due, and one that is new: neither keeps the other waiting.
@@ -353,7 +358,7 @@ impl Endpoint {
             let value = value.map_err(|error| Error::internal("writing an event")(Box::new(error)))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        let pool_key = format!("webhook {}", self.webhook.name);
+        let pool_key = self.pool_key();
         let url = &self.webhook.url;
         let message = Message { pool_key: &pool_key, url, headers, body: Bytes::from(body), within: WITHIN };
         Ok(match self.egress.post(message, &self.outside).await {

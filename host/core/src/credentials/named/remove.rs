@@ -6,7 +6,7 @@ use crate::model::actor::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::connection::Visibility;
 use crate::model::error::{Error, User};
-use crate::model::named::Principal;
+use crate::model::named::{Holder, Principal};
 use crate::store::{Reader, StoreError};
 
 /// How much stands in the way of a removal is told up to here.
@@ -35,7 +35,8 @@ impl Credentials {
     /// Removes a principal that no permission set opens and no connection goes by.
     pub(crate) async fn remove_principal(&self, actor: &Actor, name: &str) -> Result<(), Error> {
         let principal = self.principal_for(actor, name)?;
-        let revoking = self.revoking(&principal)?;
+        let holders = self.store.read(|reader| reader.holders_of(&principal.name))?;
+        let revoking = self.revoking(&principal, &holders)?;
         let (name, external) = (principal.name, principal.external_credential);
         let event = self.done(actor, AuditAction::PrincipalRemove, &name);
         let who = actor.name().to_owned();
@@ -57,19 +58,19 @@ impl Credentials {
             for (signing, opened) in revoking {
                 credentials.revoke(signing.pinned(&who), opened).await;
             }
+            for holder in holders {
+                credentials.egress.close(&holder.id.to_string());
+            }
         });
         Ok(())
     }
 
     /// What it takes to take back at its service what a principal obtained, read while it is still there.
-    fn revoking(&self, principal: &Principal) -> Result<Vec<(Signing, Opened)>, Error> {
-        let (external, holders) = self.store.read(|reader| {
-            let external = reader.external_credential(&principal.external_credential)?;
-            Ok((external, reader.holders_of(&principal.name)?))
-        })?;
+    fn revoking(&self, principal: &Principal, holders: &[Holder]) -> Result<Vec<(Signing, Opened)>, Error> {
+        let external = self.store.read(|reader| reader.external_credential(&principal.external_credential))?;
         let Some(external) = external else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for holder in &holders {
+        for holder in holders {
             let signing = self.signing(&external, principal, holder)?;
             if signing.connection.authentication.grant.revocation.is_empty() {
                 continue;
