@@ -10,6 +10,7 @@ use turnbuckle_tests::upstream::Reply;
 
 use crate::oauth_attacks::{ACCESS, CLIENT_SECRET, CODE, Ring};
 use crate::scene::{BINARY, Scene, TOKEN, by_guest, install, offer};
+use crate::users::{WORKS, user};
 
 /// Everything that is recorded, oldest first.
 pub(crate) fn records(api: &Api) -> Vec<Value> {
@@ -360,6 +361,40 @@ fn a_list_is_filtered_and_goes_on_where_the_page_before_ended() {
         let problem = scene.api.get(&format!("/audit?{query}")).ended(422).json();
         assert_eq!(crate::scene::wrong_fields(&problem), [field], "{problem:#}");
     }
+}
+
+#[test]
+fn those_who_take_turns_at_one_connection_each_stand_in_their_own_records_under_its_name_of_then() {
+    let scene = Scene::http();
+    scene.connected("Orders");
+    let (ada, bob) = (user(&scene.server, "ada", &WORKS), user(&scene.server, "bob", &WORKS));
+    let before = records(&scene.api).len();
+    scene.upstream.on("GET", "/none", |_| Reply::status(404));
+    for api in [&ada, &ada, &bob, &ada] {
+        api.get("/connections/Orders/send?url=/me").ended(200);
+    }
+    bob.get("/connections/Orders/send?url=/none").ended(404);
+    bob.get("/connections/Orders/send?url=https://elsewhere.example/steal").ended(403);
+    scene.api.send(Method::PATCH, "/connections/Orders", &json!({"version": 1, "name": "Sales"})).ended(200);
+    bob.get("/connections/Sales/send?url=/me").ended(200);
+    let (here, elsewhere) = (scene.upstream.origin(), "https://elsewhere.example".to_owned());
+    let sent = records(&scene.api).split_off(before).into_iter().filter(|record| record["action"] == "connection.send");
+    let rows: Vec<_> = sent
+        .map(|record| json!([record["actor"], record["object"]["name"], record["origins"], record["status"]]))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            json!(["ada", "Orders", [here], 200]),
+            json!(["ada", "Orders", [here], 200]),
+            json!(["bob", "Orders", [here], 200]),
+            json!(["ada", "Orders", [here], 200]),
+            json!(["bob", "Orders", [here], 404]),
+            json!(["bob", "Orders", [elsewhere], null]),
+            json!(["bob", "Sales", [here], 200]),
+        ]
+    );
+    whole(&scene.api);
 }
 
 #[test]

@@ -70,7 +70,6 @@ impl AuditLink {
         line.extend_from_slice(BEFORE_PREV);
         line.extend_from_slice(self.hash.as_bytes());
         line.push(b'"');
-        // At once into its place: the usual way takes longer for the digits than for the hash.
         let mut hash = [0; HASH];
         hex::encode_to_slice(Sha256::digest(&line), &mut hash).expect("two digits for each byte");
         line.extend_from_slice(BEFORE_HASH);
