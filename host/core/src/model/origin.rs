@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn of_a_url_an_origin_keeps_nothing_else() {
+        let url = Url::parse("https://ada:secret@Example.com.:8443/x;y?key=secret#z").unwrap();
+        let origin = Origin::of(&url).unwrap();
+        assert_eq!(origin.to_string(), "https://example.com:8443");
+        assert_eq!(Some(&origin), "https://example.com:8443".parse().ok().as_ref());
+        assert!(!origin.begins(&url), "nor is it mistaken for another");
+        assert_eq!((origin.host(), origin.port()), ("example.com", 8443));
+    }
+
+    #[test]
     fn whatever_is_more_than_an_origin_is_refused() {
         for (text, part) in [
             ("https://a@example.com", "user information"),

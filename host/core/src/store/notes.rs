@@ -17,7 +17,7 @@ const CUT_OFF: &str = "cut-off";
 
 /// One of them.
 #[derive(Debug)]
-pub(super) enum Note {
+pub(crate) enum Note {
     Event(Box<AuditEvent>),
     Done(Done),
 }
@@ -104,23 +104,18 @@ impl From<Done> for Note {
 }
 
 /// What can be under way.
-pub(crate) trait Lasting {
+pub(crate) trait Lasting: Into<Note> {
     fn took(self, microseconds: u64) -> Self;
     fn cut_off(self) -> Self;
-    fn put_down(self, store: &Store);
 }
 
 impl Lasting for AuditEvent {
     fn took(self, microseconds: u64) -> Self {
-        Self { microseconds: Some(microseconds), ..self }
+        self.took(microseconds)
     }
 
     fn cut_off(self) -> Self {
         self.failed(CUT_OFF)
-    }
-
-    fn put_down(self, store: &Store) {
-        store.put_down(self.into());
     }
 }
 
@@ -131,10 +126,6 @@ impl Lasting for Done {
 
     fn cut_off(self) -> Self {
         self.failed(CUT_OFF)
-    }
-
-    fn put_down(self, store: &Store) {
-        store.put_down(self.into());
     }
 }
 
@@ -155,7 +146,7 @@ impl<'a, T: Lasting> Noting<'a, T> {
     pub(crate) fn ended(mut self, how: impl FnOnce(T) -> T) {
         if let Some(under_way) = self.under_way.take() {
             let took = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            how(under_way).took(took).put_down(self.store);
+            self.store.put_down(how(under_way).took(took).into());
         }
     }
 
@@ -168,7 +159,7 @@ impl<'a, T: Lasting> Noting<'a, T> {
 impl<T: Lasting> Drop for Noting<'_, T> {
     fn drop(&mut self) {
         if let Some(under_way) = self.under_way.take() {
-            under_way.cut_off().put_down(self.store);
+            self.store.put_down(under_way.cut_off().into());
         }
     }
 }

@@ -281,13 +281,21 @@ pub(crate) fn link(seq: u64, line: &[u8]) -> Option<AuditLink> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{AuditAction, AuditKind, AuditObject, Deed};
+    use super::super::{AuditAction, AuditKind, AuditObject, ConnectorRef, Deed};
     use super::*;
     use jiff::Timestamp;
 
     fn event(actor: &str, name: &str, fields: &[String]) -> AuditEvent {
         let object = AuditObject::named(AuditKind::Flow, name);
         AuditEvent::new(Timestamp::UNIX_EPOCH, actor, AuditAction::FlowPut, object).with_fields(fields.to_vec())
+    }
+
+    fn connector() -> ConnectorRef {
+        ConnectorRef {
+            name: "http".parse().unwrap(),
+            version: "1.2.3".parse().unwrap(),
+            digest: "ab".repeat(32).parse().unwrap(),
+        }
     }
 
     #[test]
@@ -312,9 +320,12 @@ mod tests {
             actor in any::<String>(),
             name in any::<String>(),
             fields in proptest::collection::vec(any::<String>(), 0..3),
+            origins in proptest::collection::vec(any::<String>(), 0..3),
             (status, microseconds, reason) in any::<(Option<u16>, Option<u64>, Option<String>)>(),
+            of_connector in any::<bool>(),
         ) {
-            let event = AuditEvent { status, microseconds, ..event(&actor, &name, &fields) };
+            let connector = of_connector.then(connector);
+            let event = AuditEvent { connector, origins, status, microseconds, ..event(&actor, &name, &fields) };
             let event = match reason {
                 Some(reason) => event.failed(reason),
                 None => event,
@@ -338,7 +349,8 @@ mod tests {
             (status, took) in any::<(Option<u16>, u64)>(),
             failed in any::<bool>(),
         ) {
-            let begun = AuditEvent { at: Timestamp::from_microsecond(at).unwrap(), ..event(&actor, &name, &[]) };
+            let (at, origins) = (Timestamp::from_microsecond(at).unwrap(), vec![name.clone()]);
+            let begun = AuditEvent { at, origins, connector: Some(connector()), ..event(&actor, &name, &[]) };
             let done = Done::new(Deed::new(&begun).unwrap(), begun.at);
             let (event, done) = match status {
                 Some(status) => (AuditEvent { status: Some(status), ..begun }, done.answered(status)),
